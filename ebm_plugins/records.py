@@ -1,0 +1,300 @@
+"""The records that plugins yield and that runs are made of. All are frozen; fields are only ever added."""
+
+from __future__ import annotations
+
+import dataclasses
+import traceback as tracebacks
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ebm_plugins.spaces import Space
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+    from pydantic import BaseModel
+
+    from ebm_plugins.diagnostics import Report
+    from ebm_plugins.exact import EnergyField, Truth
+    from ebm_plugins.specs import RunSpec
+    from ebm_plugins.verdict import Verdict
+
+Array = NDArray[Any]
+Params = Mapping[str, Array]
+Rng = np.random.Generator
+Metrics = Mapping[str, float]
+
+
+def nothing() -> Mapping[str, Any]:
+    """An empty, read-only mapping: the default of the mappings below."""
+    return MappingProxyType({})
+
+
+EXACTNESS = {
+    "exact": "Exact",
+    "asymptotic": "Exact in the limit",
+    "biased": "Biased",
+    "descent": "Descends",
+}
+
+
+class ConfigError(ValueError):
+    """A value that cannot be used, named by the control that can mend it.
+
+    ``field`` is the control (a config field's name; inside a resolved spec its link name, ``train.rule``),
+    ``expected`` and ``got`` are in the user's words.
+    """
+
+    def __init__(self, field: str, expected: str, got: object) -> None:
+        self.field, self.expected, self.got = field, expected, got
+        super().__init__(f"{field}: expected {expected}, got {got}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.field, self.expected, self.got)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One moment of training (``value`` = params) or of sampling (``value`` = states (n, dim)).
+
+    ``metrics`` maps names to floats. A yielded array is never edited later.
+    """
+
+    value: Any
+    metrics: Metrics = dataclasses.field(default_factory=nothing)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """What a dataset loads: ``x`` (n, dim) in ``space``, with labels (n,) and a held-out part where there are any.
+
+    A bare space has ``x`` of shape (0, dim). ``names`` are the rows' names where they have any.
+    """
+
+    x: Array
+    space: Space
+    labels: Array | None = None
+    test_x: Array | None = None
+    test_labels: Array | None = None
+    name: str = ""
+    names: tuple[str, ...] = ()
+
+    @property
+    def bare(self) -> bool:
+        """True when this is only a space, with no rows to learn from."""
+        return len(self.x) == 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Named data in a space. ``load`` is called when a run needs it, never at registration."""
+
+    key: str
+    title: str
+    summary: str
+    space: Space
+    load: Callable[[], Data]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What a sampler runs on: an energy with params, temperature and clamped coordinates already bound.
+
+    ``energy(x)`` maps (n, dim) to (n,) and is E/T: the density sampled is exp(−energy). ``gradient(x)`` is its
+    gradient (n, dim), or None where the family has none. ``space`` is the space of the free coordinates.
+    ``box`` is (2, dim), lower and upper corner of where the mass is thought to be, or None.
+    """
+
+    energy: Callable[[Array], Array]
+    gradient: Callable[[Array], Array] | None
+    space: Space
+    box: Array | None = None
+    temperature: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lens:
+    """A family's row in the unification table. Energies are LaTeX without dollar signs."""
+
+    year: int
+    authors: str
+    energy: str
+    learns: str
+    samples: str
+    avoids: str
+    references: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampler:
+    """A transition kernel for any energy whose space it accepts.
+
+    ``sample(target, config, rng, x)`` yields ``Snapshot(states, metrics)``, one every ``config.every`` steps.
+    ``exactness`` is a key of :data:`EXACTNESS`, or a function of the config returning one.
+    """
+
+    key: str
+    title: str
+    summary: str
+    accepts: tuple[type[Space], ...]
+    config: type[BaseModel]
+    sample: Callable[[Target, Any, Rng, Array], Iterator[Snapshot]]
+    needs_gradient: bool = False
+    exactness: str | Callable[[Any], str] = "asymptotic"
+    lens: Lens | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """A kind of model: its energy, how it is trained, how it is sampled. See docs/plugins.md for every field.
+
+    p(x) ∝ exp(−energy(params, x)), for a batch x (n, dim); energies are (n,).
+    """
+
+    key: str
+    title: str
+    summary: str
+    accepts: tuple[type[Space], ...]
+    energy: Callable[[Params, Array], Array]
+    train: Callable[[Data, Any, Rng], Iterator[Snapshot]]
+    sample: Callable[..., Iterator[Snapshot]]
+    train_config: type[BaseModel]
+    sample_config: type[BaseModel]
+    section: str = "Models"
+    gradient: Callable[[Params, Array], Array] | None = None
+    state_space: Callable[[Space], Space] | None = None
+    learns: Callable[[Any], bool] | None = None
+    log_partition: Callable[[Params], float | None] | None = None
+    bracket: Callable[[Params, Rng, int], tuple[float, float, float]] | None = None
+    support: Callable[[Params, Array], Array] | None = None
+    exactness: str | Callable[[Any], str] = "asymptotic"
+    methods: tuple[str, ...] = ()
+    clamps: bool = False
+    lens: Lens | None = None
+    presets: Mapping[str, RunSpec] = dataclasses.field(default_factory=nothing)
+    example: RunSpec | None = None
+    figures: Mapping[str, Callable[[Run], Figure]] = dataclasses.field(default_factory=nothing)
+    studies: Mapping[str, tuple[Any, Callable[[Any, Rng], Iterator[Figure]]]] = dataclasses.field(
+        default_factory=nothing
+    )
+    box: Callable[[Params], Array | None] | None = None
+    learn: str = ""
+    explain: Callable[[Run], str] | None = None
+
+    def states(self, space: Space) -> Space:
+        """The space of the states, given the data's."""
+        return self.state_space(space) if self.state_space else space
+
+    def needs_data(self, config: Any) -> bool:
+        """Whether training with this config uses data at all."""
+        return self.learns(config) if self.learns else True
+
+
+def exactness_of(record: Family | Sampler, config: Any) -> str:
+    """What ``sample`` targets under this config: a key of :data:`EXACTNESS`."""
+    return record.exactness(config) if callable(record.exactness) else record.exactness
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configs:
+    """Both configs of a run, as validated models."""
+
+    train: Any
+    sample: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What training left: the kept params, the snapshot number of each (from 0), and every step's metrics."""
+
+    frames: tuple[Params, ...]
+    steps: NDArray[np.int64]
+    metrics: Mapping[str, NDArray[np.float64]]
+    finished: bool = True
+
+    @property
+    def params(self) -> Params:
+        """The last params."""
+        return self.frames[-1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """What sampling left. Frame 0 is the start (step 0).
+
+    ``frames`` (f, m, dim) keeps at most 300 moments of at most 1,000 states; ``steps`` (f,) numbers them in
+    snapshots; ``last`` (n, dim) is every state at the end; ``metrics`` holds one value a snapshot; ``traces``
+    (s + 1, c, dim) and ``energies`` (s + 1, c) follow the first c ≤ 64 chains through every snapshot.
+    ``diverged`` is the snapshot at which a state stopped being finite, else None.
+    """
+
+    frames: Array
+    steps: NDArray[np.int64]
+    last: Array
+    metrics: Mapping[str, NDArray[np.float64]]
+    traces: Array
+    energies: NDArray[np.float64]
+    diverged: int | None = None
+    finished: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What a spec produced; all that a figure sees. Rebuilt from arrays and the registry.
+
+    ``truth`` is the exact answer beside it and ``field`` the energy on a grid of the plane (see
+    :mod:`ebm_plugins.exact`), ``report`` the diagnostics, ``verdict`` what they mean in a sentence. ``space`` is
+    the space of the states; ``free`` (dim,) says which coordinates moved, None meaning all.
+    """
+
+    spec: RunSpec
+    data: Data
+    params: Params
+    target: Target
+    configs: Configs
+    training: Training
+    sampling: Sampling
+    space: Space
+    truth: Truth | None = None
+    field: EnergyField | None = None
+    report: Report | None = None
+    verdict: Verdict | None = None
+    free: NDArray[np.bool_] | None = None
+    exactness: str = "asymptotic"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A plugin, or a part of one, that was left out: at which of the guarded stages, and why."""
+
+    plugin: str
+    stage: str
+    message: str
+    traceback: str = ""
+
+    @classmethod
+    def of(cls, plugin: str, stage: str, error: BaseException, message: str | None = None) -> Failure:
+        """The failure that an exception describes."""
+        text = "".join(tracebacks.format_exception(error))
+        return cls(plugin, stage, message or f"{type(error).__name__}: {error}", text)
+
+
+class PluginError(RuntimeError):
+    """A plugin that broke its contract while a run was being made: ``part`` of ``plugin`` did ``message``."""
+
+    def __init__(self, plugin: str, part: str, message: str) -> None:
+        self.plugin, self.part, self.message = plugin, part, message
+        super().__init__(f"‘{plugin}’ stopped in {part}. {message}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.plugin, self.part, self.message)
+
+
+__all__ = [
+    "EXACTNESS", "Array", "ConfigError", "Configs", "Data", "Dataset", "Failure", "Family", "Lens", "Params",
+    "PluginError", "Run", "Sampler", "Sampling", "Snapshot", "Target", "Training", "exactness_of",
+]  # fmt: skip
