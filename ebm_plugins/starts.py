@@ -27,7 +27,7 @@ STEP = 1.0 / 1024  # a drawn coordinate is an int16 multiple of this: ±32, to a
 class Noise:
     """``n`` states drawn from the space's own random start."""
 
-    kind: ClassVar[str] = "noise"
+    name: ClassVar[str] = "noise"
     n: int = 300
     free: tuple[bool, ...] = ()
 
@@ -36,7 +36,7 @@ class Noise:
 class Data:
     """The named rows of the dataset, each ``copies`` times."""
 
-    kind: ClassVar[str] = "data"
+    name: ClassVar[str] = "data"
     rows: tuple[int, ...] = (0,)
     copies: int = 1
     free: tuple[bool, ...] = ()
@@ -47,9 +47,9 @@ class Corrupted:
     """The named rows, each ``copies`` times, damaged by a corruption its space knows (``flip``, ``mask``,
     ``noise``) to an ``amount`` in [0, 1]."""
 
-    kind: ClassVar[str] = "corrupted"
+    name: ClassVar[str] = "corrupted"
     rows: tuple[int, ...] = (0,)
-    how: str = "flip"
+    kind: str = "flip"
     amount: float = 0.3
     copies: int = 1
     free: tuple[bool, ...] = ()
@@ -59,7 +59,7 @@ class Corrupted:
 class Drawn:
     """States that a person drew, each ``copies`` times: :func:`pack` makes ``states`` from an array."""
 
-    kind: ClassVar[str] = "drawn"
+    name: ClassVar[str] = "drawn"
     states: str = ""
     copies: int = 1
     free: tuple[bool, ...] = ()
@@ -67,7 +67,7 @@ class Drawn:
 
 Start = Noise | Data | Corrupted | Drawn
 KINDS: dict[str, type[Noise] | type[Data] | type[Corrupted] | type[Drawn]] = {
-    k.kind: k for k in (Noise, Data, Corrupted, Drawn)
+    k.name: k for k in (Noise, Data, Corrupted, Drawn)
 }
 
 
@@ -102,7 +102,7 @@ def unpack(text: str, space: Space) -> Array:
 
 def as_dict(start: Start) -> dict[str, Any]:
     """A start as plain data."""
-    out: dict[str, Any] = {"kind": start.kind}
+    out: dict[str, Any] = {"start": start.name}
     for name in start.__dataclass_fields__:
         value = getattr(start, name)
         out[name] = list(value) if isinstance(value, tuple) else value
@@ -112,10 +112,10 @@ def as_dict(start: Start) -> dict[str, Any]:
 def from_dict(values: Mapping[str, Any]) -> Start:
     """The start that :func:`as_dict` wrote. Raises ConfigError for anything else."""
     values = dict(values)
-    kind = values.pop("kind", None)
-    if kind not in KINDS:
-        raise ConfigError("start", "one of " + ", ".join(KINDS), kind)
-    cls = KINDS[kind]
+    name = values.pop("start", None)
+    if name not in KINDS:
+        raise ConfigError("start", "one of " + ", ".join(KINDS), name)
+    cls = KINDS[name]
     for name in values:
         if name not in cls.__dataclass_fields__:
             raise ConfigError(f"start.{name}", "one of " + ", ".join(cls.__dataclass_fields__), name)
@@ -150,15 +150,15 @@ def check(start: Start, space: Space, rows: int) -> Start:
             raise ConfigError("start.states", f"states of {space.describe()}", "something else")
         return start
     if rows == 0:
-        raise ConfigError("start", "a start without data rows: this dataset is a bare space", start.kind)
+        raise ConfigError("start", "a start without data rows: this dataset is a bare space", start.name)
     if not start.rows:
         raise ConfigError("start.rows", "at least one row", "none")
     for row in start.rows:
         if isinstance(row, bool) or not isinstance(row, int | np.integer) or not 0 <= row < rows:
             raise ConfigError("start.rows", f"row numbers from 0 to {rows - 1}", row)
     if isinstance(start, Corrupted):
-        if start.how not in space.corruptions:
-            raise ConfigError("start.how", "one of " + ", ".join(space.corruptions), start.how)
+        if start.kind not in space.corruptions:
+            raise ConfigError("start.kind", "one of " + ", ".join(space.corruptions), start.kind)
         if (
             isinstance(start.amount, bool)
             or not isinstance(start.amount, int | float)
@@ -175,7 +175,7 @@ def draw(start: Start, data: DataRecord, space: Space, rng: np.random.Generator)
     if isinstance(start, Drawn):
         return np.repeat(unpack(start.states, space), start.copies, axis=0)
     x = np.repeat(np.asarray(data.x, dtype=float)[list(start.rows)], start.copies, axis=0)
-    return space.corrupt(x, start.how, start.amount, rng) if isinstance(start, Corrupted) else x
+    return space.corrupt(x, start.kind, start.amount, rng) if isinstance(start, Corrupted) else x
 
 
 def origins(start: Start) -> NDArray[np.int64] | None:
