@@ -209,12 +209,18 @@ class Configs:
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """What training left: the kept params, the snapshot number of each (from 0), and every step's metrics."""
+    """What training left: the kept params, the snapshot number of each (from 0), and every snapshot's metrics.
+
+    ``count`` snapshots were taken; ``finished`` is False when it was stopped before its end; ``diverged`` is the
+    snapshot whose params were not finite, else None (the last good ones are kept).
+    """
 
     frames: tuple[Params, ...]
     steps: NDArray[np.int64]
     metrics: Mapping[str, NDArray[np.float64]]
+    count: int = 1
     finished: bool = True
+    diverged: int | None = None
 
     @property
     def params(self) -> Params:
@@ -265,6 +271,7 @@ class Run:
     verdict: Verdict | None = None
     free: NDArray[np.bool_] | None = None
     exactness: str = "asymptotic"
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,8 @@ def from_dict(values: Mapping[str, Any]) -> Start:
     for name in values:
         if name not in cls.__dataclass_fields__:
             raise ConfigError(f"start.{name}", "one of " + ", ".join(cls.__dataclass_fields__), name)
-    return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    return cls(**fields)
 
 
 def check(start: Start, space: Space, rows: int) -> Start:

@@ -1,0 +1,98 @@
+"""Binding an energy: params, temperature and clamped coordinates go in, a :class:`Target` comes out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ebm_plugins.records import Array, Family, Params, PluginError, Target
+from ebm_plugins.spaces import Space
+
+
+def bind(
+    family: Family,
+    params: Params,
+    space: Space,
+    *,
+    temperature: float = 1.0,
+    free: NDArray[np.bool_] | None = None,
+    fixed: Array | None = None,
+) -> Target:
+    """The target exp(−E(x)/T) of a family's energy with these params.
+
+    ``space`` is the space of the states. With ``free`` (dim,), the target lives on the free coordinates only and
+    the others are held at ``fixed``: (1, dim) for every chain alike, or (n, dim) for n chains in their order.
+    The energy raises PluginError when the family's function raises, or answers in another shape than (n,).
+    """
+    clamp = _Clamp(free, fixed) if free is not None else None
+
+    def energy(x: Array) -> Array:
+        full = clamp.embed(x) if clamp else x
+        return checked_energy(family, params, full) / temperature
+
+    def gradient(x: Array) -> Array:
+        full = clamp.embed(x) if clamp else x
+        slope = _call(family, "gradient", params, full)
+        if np.shape(slope) != np.shape(full):
+            raise PluginError(family.key, "gradient", _shape_message(slope, np.shape(full)))
+        return (slope[:, clamp.free] if clamp else slope) / temperature
+
+    box = family.box(params) if family.box else None
+    if clamp and box is not None:
+        box = np.asarray(box)[:, clamp.free]
+    return Target(
+        energy=energy,
+        gradient=gradient if family.gradient else None,
+        space=space.restrict(int(np.sum(clamp.free))) if clamp else space,
+        box=None if box is None else np.asarray(box, dtype=float),
+        temperature=float(temperature),
+    )
+
+
+def checked_energy(family: Family, params: Params, x: Array) -> Array:
+    """E(x) (n,) of a family; PluginError when it raises or has another shape."""
+    energies = _call(family, "energy", params, x)
+    if np.shape(energies) != (len(x),):
+        raise PluginError(family.key, "energy", _shape_message(energies, (len(x),)))
+    return energies
+
+
+def embed(x: Array, free: NDArray[np.bool_] | None, fixed: Array) -> Array:
+    """Full states (n, dim) from the free coordinates (n, k) and what the others are held at (n or 1, dim)."""
+    return x if free is None else _Clamp(free, fixed).embed(x)
+
+
+class _Clamp:
+    def __init__(self, free: NDArray[np.bool_], fixed: Array | None) -> None:
+        if fixed is None:
+            raise ValueError("a clamped target needs the values that the clamped coordinates are held at")
+        self.free, self.fixed = np.asarray(free, dtype=bool), np.asarray(fixed, dtype=float)
+
+    def embed(self, x: Array) -> Array:
+        if len(self.fixed) not in (1, len(x)):
+            raise ValueError(f"expected {len(self.fixed)} states, one a clamped chain, got {len(x)}")
+        full = np.repeat(self.fixed, len(x), axis=0) if len(self.fixed) == 1 else self.fixed.copy()
+        full[:, self.free] = x
+        return full
+
+
+def _call(family: Family, part: str, params: Params, x: Array) -> Any:
+    try:
+        answer = getattr(family, part)(params, x)
+    except PluginError:
+        raise
+    except Exception as error:
+        raise PluginError(family.key, part, f"It raised {type(error).__name__}: {error}") from error
+    if not isinstance(answer, np.ndarray):
+        raise PluginError(
+            family.key, part, f"It returned a {type(answer).__name__} where an array was expected."
+        )
+    if answer.dtype.kind not in "fiu":
+        raise PluginError(family.key, part, f"It returned {answer.dtype} values where floats were expected.")
+    return answer
+
+
+def _shape_message(answer: Any, expected: tuple[int, ...]) -> str:
+    return f"It returned shape {np.shape(answer)} where {expected} was expected."
