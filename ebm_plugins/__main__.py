@@ -1,0 +1,147 @@
+"""``python -m ebm_plugins list | run LINK``: the workbench without its pages."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+
+from ebm_plugins.records import EXACTNESS
+
+if TYPE_CHECKING:
+    from ebm_plugins.records import Run
+    from ebm_plugins.registry import Registry
+
+KINDS = ("families", "datasets", "samplers")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="ebm-plugins", prog_name="ebm_plugins")
+def main() -> None:
+    """A workbench for energy-based models, from the command line."""
+
+
+@main.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+def list_(as_json: bool) -> None:
+    """List what is installed: families, datasets, samplers, and what failed to load."""
+    with _quiet():
+        from ebm_plugins.registry import load
+
+        registry = load()
+    if as_json:
+        click.echo(json.dumps(_listing(registry), indent=2))
+        return
+    for kind in KINDS:
+        rows = [
+            (key, record.title, provider.name, provider.version)
+            for key, record in getattr(registry, kind).items()
+            for provider in [registry.provider(record)]
+        ]
+        _table(kind.capitalize(), rows)
+    _table("Failures", [(f.plugin, f.stage, f.message) for f in registry.failures])
+
+
+@main.command()
+@click.argument("link")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE.npz",
+    help="Save the params and the last states as NumPy arrays (params/NAME, states).",
+)
+def run(link: str, output: Path | None) -> None:
+    """Run what LINK describes (a copied link, or just '/FAMILY?sample.steps=100') and say how it ended."""
+    from ebm_plugins import link as links
+    from ebm_plugins import runs
+    from ebm_plugins.records import ConfigError, PluginError
+    from ebm_plugins.registry import load
+
+    if output is not None and (output.suffix != ".npz" or not output.parent.is_dir()):
+        raise click.BadParameter(
+            f"expected FILE.npz in a folder that exists, got {output}", param_hint="--output"
+        )
+    try:
+        with _quiet():
+            registry = load()
+            spec, mended = links.parse(link, registry)
+        for one in mended:
+            click.echo(f"mended       {one.parameter or 'link'}={one.given}: {one.reason}; used {one.used}")
+        with _quiet():
+            made = runs.run(spec, registry)
+        for line in _summary(made, registry):
+            click.echo(line)
+        if output is not None:
+            _save(output, made)
+            click.echo(f"saved        {output}")
+    except (ConfigError, PluginError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _quiet() -> contextlib.AbstractContextManager[Any]:
+    """What plugins print while they load and run goes to stderr: stdout is ours."""
+    return contextlib.redirect_stdout(sys.stderr)
+
+
+def _summary(made: Run, registry: Registry) -> Iterator[str]:
+    from ebm_plugins import link as links
+    from ebm_plugins import runs
+
+    yield f"run          {links.write(made.spec, registry)}"
+    for note in made.notes:
+        yield f"note         {note}"
+    if made.sampling.diverged is not None:
+        yield f"diverged     at snapshot {made.sampling.diverged}; the last good states are kept"
+    if made.verdict is not None:
+        yield f"verdict      {made.verdict.status}: {made.verdict.head} {made.verdict.text}".rstrip()
+    for part, metrics in (("training", made.training.metrics), ("sampling", made.sampling.metrics)):
+        last = [f"{name} {values[-1]:.4g}" for name, values in metrics.items() if len(values)]
+        if last:
+            yield f"{part:<12} " + ", ".join(last)
+    yield f"states       {len(made.sampling.last)} in {made.space.describe()}"
+    yield f"exactness    {EXACTNESS[made.exactness]}"
+    yield f"spec         {runs.spec_digest(made.spec, registry)}"
+    yield f"result       {runs.result_digest(made)}"
+    yield f"environment  {runs.environment_tag()}"
+
+
+def _save(path: Path, made: Run) -> None:
+    arrays = {f"params/{name}": value for name, value in made.params.items()}
+    with path.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, states=made.sampling.last, **arrays)
+
+
+def _listing(registry: Registry) -> dict[str, Any]:
+    """The registry as plain data."""
+    listing: dict[str, Any] = {}
+    for kind in KINDS:
+        listing[kind] = [
+            {"key": record.key, "title": record.title, "provider": asdict(registry.provider(record))}
+            for record in getattr(registry, kind).values()
+        ]
+    listing["providers"] = [asdict(p) for p in dict.fromkeys(registry.providers.values())]
+    listing["failures"] = [asdict(failure) for failure in registry.failures]
+    return listing
+
+
+def _table(title: str, rows: Sequence[tuple[str, ...]]) -> None:
+    """Print rows in columns as wide as their widest cell; the last one runs free."""
+    if not rows:
+        return
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
+    click.secho(title, bold=True)
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        click.echo("  " + "  ".join([*cells, row[-1]]))
+    click.echo()
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m ebm_plugins")

@@ -1,0 +1,26 @@
+"""Misspells its hook."""
+
+import numpy as np
+
+from ebm_plugins import BinaryGrid, Family, NoConfig, Snapshot, hookimpl
+
+
+def energy(params, x):
+    return x.sum(axis=1)
+
+
+def train(data, config, rng):
+    yield Snapshot({"none": np.zeros(1)})
+
+
+def sample(params, config, rng, x):
+    while True:
+        x = np.where(rng.random(x.shape) < 0.5, x, 1 - x)
+        yield Snapshot(x)
+
+
+@hookimpl
+def register_familys():
+    yield Family(key="broken-misspelt", title="Broken", summary="Broken.", accepts=(BinaryGrid,),
+                 train_config=NoConfig, sample_config=NoConfig,
+                 energy=energy, train=train, sample=sample)
