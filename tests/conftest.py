@@ -1,0 +1,142 @@
+"""Fixtures that many tests share: the built-in registry, a running dashboard, a browser."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+    from ebm_plugins.registry import Registry
+
+ROOT = Path(__file__).resolve().parents[1]
+START_SECONDS = 90
+
+
+class Server(NamedTuple):
+    """A dashboard that is running: its address, its log, its process."""
+
+    url: str
+    log: Path
+    pid: int
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The folder that holds pyproject.toml."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def registry() -> Registry:
+    """The built-ins alone: what else is installed here changes no test."""
+    from ebm_plugins.registry import load
+
+    return load(discover=False)
+
+
+@pytest.fixture(scope="session")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """``serve(python=..., options=(...), env={...})`` starts a dashboard that ends with the session.
+
+    It is started as ``streamlit run dashboard`` from the root. (``-P`` keeps the root off ``sys.path``, as the
+    ``streamlit`` command does and ``python -m streamlit`` does not.)
+    """
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(
+        python: str = sys.executable, options: tuple[str, ...] = (), env: dict[str, str] | None = None
+    ) -> Server:
+        port = _free_port()
+        log = tmp_path_factory.mktemp("server") / "log.txt"
+        settings = ("--server.headless=true", "--server.address=127.0.0.1", f"--server.port={port}", *options)
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                [python, "-P", "-m", "streamlit", "run", "dashboard", *settings],
+                cwd=ROOT,
+                env=os.environ | {"PYTHONUNBUFFERED": "1"} | (env or {}),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        running.append(process)
+        deadline = time.monotonic() + START_SECONDS
+        while _status(port, "/_stcore/health") != 200:
+            if process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"streamlit run dashboard did not start. Its log:\n{log.read_text()[-4000:]}")
+            time.sleep(0.1)
+        return Server(f"http://127.0.0.1:{port}", log, process.pid)
+
+    yield start
+    for process in running:
+        _end(process)
+
+
+@pytest.fixture(scope="session")
+def server(serve: Callable[..., Server]) -> Server:
+    """The dashboard with the built-in plugins alone, shared by all tests that only look at it."""
+    return serve(env={"EBM_PLUGINS": ""})
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium, driven by Playwright. The test is skipped where there is none, unless EBM_REQUIRE_BROWSER is set.
+
+    It lives for one module: while it does, Playwright's event loop occupies this thread.
+    """
+    executable = os.environ.get("EBM_CHROMIUM") or shutil.which("chromium")
+    if not executable:
+        reason = "no Chromium: install Debian's chromium, or name the program in EBM_CHROMIUM"
+        if os.environ.get("EBM_REQUIRE_BROWSER"):
+            pytest.fail(f"EBM_REQUIRE_BROWSER is set and there is {reason}")
+        pytest.skip(reason)
+    from playwright.sync_api import sync_playwright
+
+    quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=executable, args=quiet)
+        yield chromium
+        chromium.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _status(port: int, path: str) -> int | None:
+    """The HTTP status of a loopback address (no proxy is asked), or None when nothing answers."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except OSError:
+        return None
+    finally:
+        connection.close()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a server and the workers of its own session."""
+    for how in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, how)
+            process.wait(timeout=10)
+        except ProcessLookupError:
+            process.wait()
+        except subprocess.TimeoutExpired:
+            continue
