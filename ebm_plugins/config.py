@@ -105,7 +105,9 @@ class Knob:
             value: float = int(text.strip()) if self.kind == "int" else float(text.strip())
         except (ValueError, OverflowError):
             raise ValueError(self.expected()) from None
-        if not math.isfinite(value) or (self.ge is not None and value < self.ge):
+        if self.kind == "float" and not math.isfinite(value):
+            raise ValueError(self.expected())
+        if self.ge is not None and value < self.ge:
             raise ValueError(self.expected())
         if self.le is not None and value > self.le:
             raise ValueError(self.expected())

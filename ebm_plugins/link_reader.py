@@ -210,7 +210,7 @@ class Reader:
             except ConfigError as error:
                 name = error.field.removeprefix("start.")
                 usual = getattr(type(asked)(), name, None)
-                if error.field.startswith("start.") and usual is not None and getattr(asked, name) != usual:
+                if error.field.startswith("start.") and usual and getattr(asked, name) != usual:
                     self.note(
                         error.field, error.got, _expected(error), start_text(name, usual) or "the default"
                     )

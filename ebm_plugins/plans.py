@@ -107,7 +107,7 @@ def plan(spec: RunSpec, registry: Registry) -> Plan:
         train_config=train_config,
         sample_config=sample_config,
         space=space,
-        providers=_providers([family.key, key, sampler_key], registry),
+        providers=_providers([family.key, f"data:{key}", sampler_key], registry),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
@@ -100,10 +100,14 @@ def unpack(text: str, space: Space) -> Array:
     return np.frombuffer(raw, "<i2").reshape(-1, space.dim) * STEP
 
 
+def _fields(cls: type[Any]) -> list[str]:
+    return [f.name for f in fields(cls)]
+
+
 def as_dict(start: Start) -> dict[str, Any]:
     """A start as plain data."""
     out: dict[str, Any] = {"start": start.name}
-    for name in start.__dataclass_fields__:
+    for name in _fields(type(start)):
         value = getattr(start, name)
         out[name] = list(value) if isinstance(value, tuple) else value
     return out
@@ -117,10 +121,10 @@ def from_dict(values: Mapping[str, Any]) -> Start:
         raise ConfigError("start", "one of " + ", ".join(KINDS), name)
     cls = KINDS[name]
     for name in values:
-        if name not in cls.__dataclass_fields__:
-            raise ConfigError(f"start.{name}", "one of " + ", ".join(cls.__dataclass_fields__), name)
-    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-    return cls(**fields)
+        if name not in _fields(cls):
+            raise ConfigError(f"start.{name}", "one of " + ", ".join(_fields(cls)), name)
+    given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    return cls(**given)
 
 
 def check(start: Start, space: Space, rows: int) -> Start:
