@@ -106,7 +106,8 @@ class Target:
 
     ``energy(x)`` maps (n, dim) to (n,) and is E/T: the density sampled is exp(−energy). ``gradient(x)`` is its
     gradient (n, dim), or None where the family has none. ``space`` is the space of the free coordinates.
-    ``box`` is (2, dim), lower and upper corner of where the mass is thought to be, or None.
+    ``box`` is (2, dim), lower and upper corner of where the mass is thought to be, or None. ``chainwise`` is True
+    where every chain has clamped coordinates of its own: both functions then take all chains, in their order.
     """
 
     energy: Callable[[Array], Array]
@@ -114,6 +115,7 @@ class Target:
     space: Space
     box: Array | None = None
     temperature: float = 1.0
+    chainwise: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -48,6 +48,7 @@ def bind(
         space=space.restrict(int(np.sum(clamp.free))) if clamp else space,
         box=None if box is None else np.asarray(box, dtype=float),
         temperature=float(temperature),
+        chainwise=clamp is not None and len(clamp.fixed) > 1,
     )
 
 
