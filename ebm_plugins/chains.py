@@ -1,0 +1,135 @@
+"""What the kernels of this package share: chains in blocks, steps in snapshots, and the tuning of a step size.
+
+A kernel is a pure function ``step(state, noise) -> state``. Its state is a named tuple whose first field is
+``x`` (m, dim), the chains of one block.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from ebm_plugins import noise as noises
+from ebm_plugins.noise import Array, Block, Noise
+from ebm_plugins.records import ConfigError, Rng, Snapshot, Target
+
+State = TypeVar("State", bound=tuple[Any, ...])
+
+
+def counts(steps: int, every: int) -> Iterator[int]:
+    """How many steps each snapshot takes: ``every``, the last one what is left of ``steps``."""
+    for done in range(0, steps, every):
+        yield min(every, steps - done)
+
+
+def blocks(target: Target, rng: Rng, n: int) -> tuple[Block, ...]:
+    """``n`` chains in blocks of a tile each; in one block where the target must see all chains at once."""
+    return noises.blocks(rng, n, tiles=max(1, n) if target.chainwise else 1)
+
+
+def split(x: Array, parts: Sequence[Block]) -> list[Array]:
+    """Copies of the blocks' chains, in float32 when ``x`` is, else in float64."""
+    x = np.asarray(x)
+    dtype = x.dtype if x.dtype == np.float32 else np.float64
+    return [np.array(x[part.rows], dtype=dtype) for part in parts]
+
+
+def join(states: Sequence[State]) -> Array:
+    """All chains (n, dim) in their order, in an array of its own."""
+    return np.concatenate([state[0] for state in states])
+
+
+def advance(
+    parts: Sequence[Block], states: Sequence[State], step: Callable[[State, Noise], State], count: int
+) -> list[State]:
+    """Every block ``count`` steps on, one block after the other, which keeps it in cache.
+
+    States that overflow become infinite or NaN without a warning: it is the host that stops a diverged run.
+    """
+    moved = []
+    with np.errstate(all="ignore"):
+        for part, state in zip(parts, states, strict=True):
+            for _ in range(count):
+                state = step(state, part.noise)
+            moved.append(state)
+    return moved
+
+
+def gradient_of(target: Target) -> Callable[[Array], Array]:
+    """The target's gradient. Raises ConfigError where the family has none."""
+    if target.gradient is None:
+        raise ConfigError(
+            "sampler", "a sampler that needs no gradient, since this energy has none", "a gradient sampler"
+        )
+    return target.gradient
+
+
+class Adjusted(NamedTuple):
+    """One block of an accept-or-refuse kernel: ``x`` (m, dim), its energy (m,) and gradient (m, dim), and how
+    many proposals were accepted so far."""
+
+    x: Array
+    energy: Array
+    gradient: Array
+    accepted: int
+
+
+def accept(state: Adjusted, proposal: Adjusted, log_ratio: Array, uniform: Array) -> Adjusted:
+    """The proposals with probability min(1, exp(log_ratio)), the old states elsewhere.
+
+    ``uniform`` (m,) are in [0, 1). A NaN ratio is a refusal.
+    """
+    taken = np.log(uniform) < log_ratio
+    rows = taken[:, None]
+    return Adjusted(
+        np.where(rows, proposal.x, state.x),
+        np.where(taken, proposal.energy, state.energy),
+        np.where(rows, proposal.gradient, state.gradient),
+        state.accepted + int(np.count_nonzero(taken)),
+    )
+
+
+def adjusted(
+    target: Target, config: Any, rng: Rng, x: Array, step: Callable[[Adjusted, Noise, float], Adjusted]
+) -> Iterator[Snapshot]:
+    """Runs ``step(state, noise, step_size)`` for ``config.steps`` steps, a snapshot every ``config.every``.
+
+    In the first ``config.warmup`` steps the step size is tuned towards ``config.target_acceptance``, on the mean
+    over all chains; then it is frozen. Metrics: ``acceptance`` of the snapshot's steps, ``step size`` if tuned.
+    """
+    gradient, parts = gradient_of(target), blocks(target, rng, len(x))
+    with np.errstate(all="ignore"):
+        states = [Adjusted(part, target.energy(part), gradient(part), 0) for part in split(x, parts)]
+    step_size, done = config.step_size, 0
+
+    def kernel(state: Adjusted, noise: Noise) -> Adjusted:
+        return step(state, noise, step_size)
+
+    def accepted() -> int:
+        return sum(state.accepted for state in states)
+
+    for count in counts(config.steps, config.every):
+        first = accepted()
+        warm = min(count, max(0, config.warmup - done))
+        for t in range(done + 1, done + warm + 1):
+            before = accepted()
+            states = advance(parts, states, kernel, 1)
+            rate = (accepted() - before) / max(1, len(x))
+            step_size = tuned(step_size, rate, config.target_acceptance, t)
+        states = advance(parts, states, kernel, count - warm)
+        done += count
+        metrics = {"acceptance": (accepted() - first) / max(1, count * len(x))}
+        if config.warmup:
+            metrics["step size"] = step_size
+        yield Snapshot(join(states), metrics)
+
+
+def tuned(step_size: float, acceptance: float, aim: float, t: int) -> float:
+    """The step size after step ``t`` (from 1) of warm-up: log η + t^(−0.6) (acceptance − aim).
+
+    Robbins and Monro's (1951) recursion; the gains sum to infinity and their squares do not, so η settles.
+    """
+    return float(step_size * math.exp(t**-0.6 * (acceptance - aim)))
