@@ -228,7 +228,7 @@ def _exactness(exactness: str | Callable[[Any], str], model: type[BaseModel]) ->
             raise Refused(
                 f"exactness: it raised {type(error).__name__}: {error} for the default config."
             ) from error
-    if value not in EXACTNESS:
+    if not isinstance(value, str) or value not in EXACTNESS:
         raise Refused(f"exactness: expected one of {', '.join(EXACTNESS)}, got {_short(value)}.")
 
 
