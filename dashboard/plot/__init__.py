@@ -1,0 +1,14 @@
+"""Two components that draw in place: any Plotly figure, and the stage.
+
+``figure(fig, key=..., height=..., alt=...)`` draws a figure with Plotly.react: zoom is kept, light or dark is
+chosen in the browser, clicks on anything are reported.
+``stage(payload, key=...)`` draws what :func:`dashboard.stage.payload` made of a run: it moves by itself, and
+returns a :class:`StartEdit` when the user changed the start.
+"""
+
+from __future__ import annotations
+
+from dashboard.plot.figures import Click, figure
+from dashboard.plot.stages import StartEdit, edited, stage
+
+__all__ = ["Click", "StartEdit", "edited", "figure", "stage"]

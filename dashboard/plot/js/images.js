@@ -1,0 +1,142 @@
+// States that are pictures: all of them side by side, or one of them to draw on.
+function makeImages(box, stage) {
+  const canvas = el("canvas", { class: "over", tabindex: 0, role: "img" });
+  box.append(canvas);
+  let size = 0, grip = null;
+  const payload = () => stage.payload;
+  const dim = () => payload().rows * payload().cols;
+  const alone = () => payload().shown === 1 || stage.tool !== "look" || Boolean(stage.pending);
+  const tiles = () => Math.ceil(Math.sqrt(payload().shown));
+
+  function grey(at, chosen) {
+    const { grey: all } = payload().frames, from = (at * payload().shown + chosen) * dim();
+    return all.subarray(from, from + dim());
+  }
+
+  function state(at) {
+    if (stage.pending && stage.pending.state) return stage.pending.state;
+    const { low, high } = payload();
+    return Float32Array.from(grey(at, Math.min(stage.selected, payload().shown - 1)), (v) => low + (v / 255) * (high - low));
+  }
+
+  function load(now) {
+    canvas.setAttribute("aria-label", now.alt);
+    resize();
+  }
+
+  function resize() {
+    const width = box.clientWidth;
+    if (!width) return;
+    size = Math.min(width, 480);
+    box.style.height = size + "px";
+    draw(stage.at);
+  }
+
+  const small = document.createElement("canvas");
+  // Dark to light, as digits are written: paper in either theme's ink.
+  function stamp(c, values, x, y, width, height) {
+    const { rows: r, cols: k } = payload();
+    small.width = k;
+    small.height = r;
+    const s = small.getContext("2d"), image = s.createImageData(k, r);
+    const paper = channels(stage.colours.off), ink = channels(stage.colours.ink);
+    for (let i = 0; i < r * k; i++) {
+      const share = values[i] / 255;
+      for (let j = 0; j < 3; j++) image.data[4 * i + j] = paper[j] + (ink[j] - paper[j]) * share;
+      image.data[4 * i + 3] = 255;
+    }
+    s.putImageData(image, 0, 0);
+    c.imageSmoothingEnabled = false;
+    c.drawImage(small, x, y, width, height);
+  }
+
+  const toGrey = (values) => {
+    const { low, high } = payload();
+    return values.map((v) => clamp(((v - low) / (high - low || 1)) * 255, 0, 255));
+  };
+
+  function draw(at) {
+    if (!size) return;
+    const c = sized(canvas, size, size), now = payload();
+    c.clearRect(0, 0, size, size);
+    if (alone()) {
+      const cell = size / Math.max(now.rows, now.cols);
+      stamp(c, toGrey(Array.from(state(at))), 0, 0, cell * now.cols, cell * now.rows);
+      hatch(c, cell);
+      return;
+    }
+    const n = tiles(), tile = size / n, gap = n > 1 ? 4 : 0;
+    const scale = (tile - gap) / Math.max(now.rows, now.cols);
+    for (let i = 0; i < now.shown; i++) {
+      const x = (i % n) * tile, y = Math.floor(i / n) * tile;
+      stamp(c, grey(at, i), x + gap / 2, y + gap / 2, scale * now.cols, scale * now.rows);
+      if (i === stage.selected) {
+        c.strokeStyle = stage.colours.accent;
+        c.lineWidth = 2;
+        c.strokeRect(x + gap / 2, y + gap / 2, scale * now.cols, scale * now.rows);
+      }
+    }
+  }
+
+  function hatch(c, cell) {
+    const free = stage.freeMask();
+    if (!free) return;
+    c.strokeStyle = stage.colours.model;
+    c.lineWidth = 1.25;
+    for (let i = 0; i < dim(); i++) {
+      if (!free[i]) continue;
+      const x = (i % payload().cols) * cell, y = Math.floor(i / payload().cols) * cell;
+      c.beginPath();
+      c.moveTo(x + 2, y + cell - 2);
+      c.lineTo(x + cell - 2, y + 2);
+      c.stroke();
+    }
+  }
+
+  function paint(event) {
+    const area = canvas.getBoundingClientRect(), now = payload();
+    const cell = size / Math.max(now.rows, now.cols);
+    const k = Math.floor((event.clientX - area.left) / cell), r = Math.floor((event.clientY - area.top) / cell);
+    if (k < 0 || r < 0 || k >= now.cols || r >= now.rows) return;
+    const i = r * now.cols + k, next = Array.from(state(stage.at));
+    const free = stage.freeMask() ? [...stage.freeMask()] : new Array(dim()).fill(0);
+    if (stage.tool === "erase") {
+      grip.value ??= free[i] ? 0 : 1;
+      if (free[i] === grip.value) return;
+      free[i] = grip.value;
+      stage.edit({ state: next, free });
+    } else {
+      const middle = (now.low + now.high) / 2;
+      grip.value ??= next[i] > middle ? now.low : now.high;
+      if (next[i] === grip.value) return;
+      next[i] = grip.value;
+      stage.edit({ state: next, free: stage.freeMask() });
+    }
+  }
+
+  canvas.addEventListener("pointerdown", (event) => {
+    if (event.button) return;
+    const area = canvas.getBoundingClientRect();
+    if (!alone()) {
+      const n = tiles(), tile = size / n;
+      const i = Math.floor((event.clientY - area.top) / tile) * n + Math.floor((event.clientX - area.left) / tile);
+      if (i >= 0 && i < payload().shown) stage.select(i);
+      return;
+    }
+    if (!payload().editable || stage.tool === "look") return;
+    grip = {};
+    canvas.setPointerCapture(event.pointerId);
+    paint(event);
+  });
+  canvas.addEventListener("pointermove", (event) => { if (grip) paint(event); });
+  canvas.addEventListener("pointerup", () => { grip = null; });
+  canvas.addEventListener("pointercancel", () => { grip = null; });
+
+  function picture(to, at, chosen) {
+    const now = payload(), cell = 72 / Math.max(now.rows, now.cols);
+    const c = sized(to, cell * now.cols, cell * now.rows);
+    stamp(c, grey(at, Math.min(chosen ?? stage.selected, now.shown - 1)), 0, 0, cell * now.cols, cell * now.rows);
+  }
+
+  return { load, draw, resize, theme: () => draw(stage.at), picture, states: () => payload().shown };
+}

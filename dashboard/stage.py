@@ -1,0 +1,325 @@
+"""Space → what the stage shows: a payload for :func:`dashboard.plot.stage`, and the figure for taking away.
+
+``payload`` and ``legend`` choose by the space, so a subclass gets its parent's stage and a space that nobody
+knows a plain projection. Nothing here needs Streamlit: call it in the job, beside the run.
+"""
+
+from __future__ import annotations
+
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+
+from dashboard.exports import export
+from ebm_plugins import starts, views
+from ebm_plugins.palette import LIGHT
+from ebm_plugins.records import Run
+from ebm_plugins.spaces import BinaryGrid, Pairs, Plane, Space, Vectors
+
+BUDGET = 700_000  # bytes of frames in one payload
+PARTICLES = 600
+PICTURES = 25
+PATTERNS = 6
+PLANE_FPS, CELL_FPS = 32, 5
+
+__all__ = ["export", "legend", "payload"]
+
+
+def payload(run: Run) -> dict[str, Any]:
+    """What the browser needs to draw this run: plain values and arrays, at most about a megabyte."""
+    return {**_common(run), **_payload(run.space, run)}
+
+
+def legend(run: Run) -> list[tuple[str, str, str]]:
+    """The marks of the stage: ``(shape, colour role, words)``; shape is ``disc``, ``line``, ``scale``, ``cell``
+    or ``dot``."""
+    return [(m["shape"], m["role"], m["words"]) for m in _legend(run.space, run)]
+
+
+def _common(run: Run) -> dict[str, Any]:
+    every = int(getattr(run.configs.sample, "every", 1) or 1)
+    steps = np.asarray(run.sampling.steps, dtype=np.int64) * every
+    kept, count = run.sampling.frames.shape[:2]
+    return {
+        "dim": run.space.dim,
+        "steps": steps,
+        "total": int(steps[-1]) if len(steps) else 0,
+        "count": count,
+        "unit": "step",
+        "editable": True,
+        "diverged": run.sampling.diverged,
+        "legend": _legend(run.space, run),
+        "alt": f"{count} states of {run.space.describe()} over {kept} moments of sampling.",
+    }
+
+
+# --- the four spaces, and any other ------------------------------------------------------------------------
+
+
+@singledispatch
+def _payload(space: Space, run: Run) -> dict[str, Any]:
+    """Any space: its states on their first two principal axes."""
+    frames = run.sampling.frames
+    rows = np.asarray(run.data.x, dtype=float)
+    rows = rows[:300] if rows.ndim == 2 and rows.shape[1:] == (space.dim,) else np.zeros((0, space.dim))
+    mean, axes = views.principal_axes(np.concatenate([frames[-1], frames[0], rows]))
+    chosen = views.thin_frames(len(frames), 4 * min(frames.shape[1], PARTICLES), BUDGET)
+    places = views.project(frames[chosen][:, :PARTICLES], mean, axes)
+    behind = views.project(rows, mean, axes)
+    finite = places[np.isfinite(places).all(axis=-1)]
+    box = views.visible_box(np.concatenate([finite, behind]), [])
+    return {
+        "kind": "scatter",
+        "fps": PLANE_FPS,
+        **_chosen(run, chosen),
+        "frames": _places(places, box),
+        "box": list(box),
+        "behind": behind,
+        "axes": ["first principal axis", "second principal axis"] if space.dim > 2 else ["x₁", "x₂"],
+        "lift": {"mean": mean, "axes": axes},
+        "editable": not space.discrete,
+        "charts": _charts(run, chosen),
+    }
+
+
+@_payload.register
+def _(space: Plane, run: Run) -> dict[str, Any]:
+    frames, field = run.sampling.frames, run.field
+    chosen = views.thin_frames(len(frames), 4 * min(frames.shape[1], PARTICLES), BUDGET)
+    exact = run.truth.marginals() if run.truth is not None else []
+    limits = np.array([[field.x[0], field.y[0]], [field.x[-1], field.y[-1]]]) if field is not None else None
+    box = views.visible_box(frames[-1], exact, limits)
+    out: dict[str, Any] = {
+        "kind": "plane",
+        "fps": PLANE_FPS,
+        **_chosen(run, chosen),
+        "frames": _places(frames[chosen][:, :PARTICLES], box),
+        "box": list(box),
+        "start": np.asarray(frames[0][:PARTICLES], dtype=float) if _drawn(run) else None,
+        "field": views.field_levels(field, box) if field is not None else None,
+        "charts": _charts(run, chosen),
+    }
+    if exact:
+        (x, px), (y, py) = exact
+        out["marginals"] = {"x": x, "px": px, "y": y, "py": py}
+    return out
+
+
+@_payload.register
+def _(space: BinaryGrid, run: Run) -> dict[str, Any]:
+    frames = run.sampling.frames
+    shown = min(frames.shape[1], PICTURES)
+    chosen = views.thin_frames(len(frames), shown * ((space.dim + 7) // 8), BUDGET)
+    bits = np.packbits(frames[chosen][:, :shown].astype(np.uint8), axis=-1)
+    data = run.data
+    named = 0 < len(data.x) <= PATTERNS and np.shape(data.x)[1:] == (space.dim,)
+    patterns = np.asarray(data.x, dtype=np.uint8) if named else np.zeros((0, space.dim), dtype=np.uint8)
+    names = list(data.names[: len(patterns)]) or [f"Pattern {i + 1}" for i in range(len(patterns))]
+    origins = starts.origins(run.spec.start) if run.spec.start else None
+    if origins is None and named:
+        origins = views.nearest(np.asarray(frames[-1][:shown], dtype=float), patterns.astype(float))
+    return {
+        "kind": "cells",
+        "fps": CELL_FPS,
+        **_chosen(run, chosen),
+        "rows": space.rows,
+        "cols": space.cols,
+        "shown": shown,
+        "frames": {"bits": bits},
+        "patterns": np.packbits(patterns, axis=-1) if named else None,
+        "names": names if named else [],
+        "origin": np.asarray(origins[:shown], dtype=np.int64) if named and origins is not None else None,
+        "free": np.asarray(run.free, dtype=np.uint8) if run.free is not None else None,
+        "charts": _charts(run, chosen, chains=shown),
+    }
+
+
+@_payload.register
+def _(space: Vectors, run: Run) -> dict[str, Any]:
+    if space.shape is None:
+        return _payload.dispatch(Space)(space, run)
+    frames = run.sampling.frames
+    shown = min(frames.shape[1], PICTURES)
+    chosen = views.thin_frames(len(frames), shown * space.dim, BUDGET)
+    low, high = _grey_range(run, frames)
+    return {
+        "kind": "images",
+        "fps": 12,
+        **_chosen(run, chosen),
+        "rows": space.shape[0],
+        "cols": space.shape[1],
+        "shown": shown,
+        "low": low,
+        "high": high,
+        "frames": {"grey": views.quantise(frames[chosen][:, :shown], np.array(low), np.array(high), bits=8)},
+        "free": np.asarray(run.free, dtype=np.uint8) if run.free is not None else None,
+        "charts": _charts(run, chosen, chains=shown),
+    }
+
+
+@_payload.register
+def _(space: Pairs, run: Run) -> dict[str, Any]:
+    frames = run.sampling.frames
+    cut = space.left.dim
+    left, right, similarity = views.pair_similarity(run)
+    if not np.isfinite(similarity).any():
+        return _payload.dispatch(Space)(space, run)
+    chosen = views.thin_frames(len(frames), 4 * PICTURES, BUDGET)
+    moving = frames[chosen][:, :PARTICLES]
+    flat = moving.reshape(-1, frames.shape[-1])
+    pick = np.stack([views.nearest(flat[:, :cut], left), views.nearest(flat[:, cut:], right)], axis=-1)
+    finite = similarity[np.isfinite(similarity)]
+    low, high = float(finite.min()), float(finite.max())
+    return {
+        "kind": "pairs",
+        "fps": 12,
+        **_chosen(run, chosen),
+        "similarity": np.nan_to_num(similarity, nan=low),
+        "low": low,
+        "high": high,
+        "left": _half(space.left, left),
+        "right": _half(space.right, right),
+        "frames": {"pick": pick.reshape(len(chosen), -1, 2).astype(np.uint8)},
+        "editable": False,
+        "charts": _charts(run, chosen),
+    }
+
+
+# --- parts ----------------------------------------------------------------------------------------------
+
+
+def _chosen(run: Run, chosen: np.ndarray[Any, Any]) -> dict[str, Any]:
+    """The step numbers of the frames that are sent."""
+    return {"steps": _common_steps(run)[chosen]}
+
+
+def _common_steps(run: Run) -> np.ndarray[Any, Any]:
+    every = int(getattr(run.configs.sample, "every", 1) or 1)
+    return np.asarray(run.sampling.steps, dtype=np.int64) * every
+
+
+def _drawn(run: Run) -> bool:
+    return isinstance(run.spec.start, starts.Drawn)
+
+
+def _places(places: np.ndarray[Any, Any], box: tuple[float, ...]) -> dict[str, Any]:
+    """Places (f, m, 2) as int16 over three times the window; what strays further is drawn at that edge."""
+    low, high = np.array(box[::2]), np.array(box[1::2])
+    reach = high - low
+    low, high = low - reach, high + reach
+    return {"q": views.quantise(places, low, high), "low": low.tolist(), "high": high.tolist()}
+
+
+def _grey_range(run: Run, frames: np.ndarray[Any, Any]) -> tuple[float, float]:
+    """What is drawn black and white: the data's range where there is data, else that of the last frame."""
+    values = np.asarray(run.data.x if len(run.data.x) else frames[-1], dtype=float)
+    values = values[np.isfinite(values)]
+    if not values.size or values.min() == values.max():
+        return 0.0, 1.0
+    return float(values.min()), float(values.max())
+
+
+def _half(space: Space, rows: np.ndarray[Any, Any]) -> dict[str, Any]:
+    """One side's items: pictures where they have a shape, else numbers for names."""
+    shape = (space.rows, space.cols) if isinstance(space, BinaryGrid) else getattr(space, "shape", None)
+    if shape is None:
+        return {"count": len(rows)}
+    low, high = float(rows.min()), float(rows.max())
+    grey = views.quantise(rows, np.array(low), np.array(high if high > low else low + 1.0), bits=8)
+    return {"count": len(rows), "rows": shape[0], "cols": shape[1], "grey": grey}
+
+
+def _charts(run: Run, chosen: np.ndarray[Any, Any], chains: int = 0) -> list[dict[str, Any]]:
+    """At most two live figures: how full the wells are (or the energy), then the distance from the truth."""
+    charts: list[dict[str, Any]] = []
+    frames, truth = run.sampling.frames, run.truth
+    energy, distance = views.trace_energy(run), views.distance_trace(run)
+    wells = truth.wells if truth is not None and isinstance(run.space, Plane) else ()
+    if truth is not None and wells:
+        exact = np.array([well.share for well in wells])
+        charts.append(
+            {
+                "type": "bars",
+                "title": "How full is each well?",
+                "names": [well.name for well in wells],
+                "values": np.array(
+                    [views.padded(truth.shares(frame), len(wells)) for frame in frames[chosen]]
+                ),
+                "exact": exact,
+                "range": views.share_interval(exact, frames.shape[1]),
+            }
+        )
+    elif energy is not None:
+        one = chains > 0 and (chains == 1 or distance is None)
+        charts.append(_energy_chart(run, energy[chosen], chains if one else 0))
+    if distance is not None:
+        values, floor = distance
+        charts.append(
+            {
+                "type": "line",
+                "title": "Distance from the exact density",
+                "role": "model",
+                "values": values[chosen],
+                "band": list(floor),
+                "note": f"grey: {frames.shape[1]} exact draws",
+                "zero": True,
+            }
+        )
+    elif chains:
+        charts.append({"type": "overlaps", "title": "Overlap with each pattern"})
+    return charts
+
+
+def _energy_chart(run: Run, energy: np.ndarray[Any, Any], chains: int) -> dict[str, Any]:
+    """Energy against step: of the chain that is looked at, or the mean over all with the exact mean."""
+    chart: dict[str, Any] = {"type": "line", "title": "Energy", "role": "energy", "step": run.space.discrete}
+    if chains:
+        return {**chart, "values": energy[:, :chains], "of": "state"}
+    chart |= {"title": "Mean energy", "values": energy.mean(axis=1), "step": False}
+    exact = views.exact_mean_energy(run)
+    if exact is not None:
+        half = 1.96 * exact[1] / max(1, energy.shape[1]) ** 0.5
+        chart |= {"exact": exact[0], "band": [exact[0] - half, exact[0] + half]}
+        chart["note"] = f"grey: {energy.shape[1]} exact draws"
+    return chart
+
+
+# --- legend ---------------------------------------------------------------------------------------------
+
+
+def _mark(shape: str, role: str, words: str) -> dict[str, str]:
+    assert role in LIGHT or role == "scale", role
+    return {"shape": shape, "role": role, "words": words}
+
+
+@singledispatch
+def _legend(space: Space, run: Run) -> list[dict[str, str]]:
+    marks = [_mark("disc", "model", "samples")]
+    return [*marks, _mark("disc", "data", "data")] if len(run.data.x) else marks
+
+
+@_legend.register
+def _(space: Plane, run: Run) -> list[dict[str, str]]:
+    marks = [_mark("disc", "model", "samples")]
+    if run.truth is not None and run.truth.comparable:
+        marks.append(_mark("line", "truth", "exact"))
+    return [*marks, _mark("scale", "energy", "energy, low to high")] if run.field is not None else marks
+
+
+@_legend.register
+def _(space: BinaryGrid, run: Run) -> list[dict[str, str]]:
+    return [_mark("cell", "model", "on"), _mark("cell", "off", "off")]
+
+
+@_legend.register
+def _(space: Vectors, run: Run) -> list[dict[str, str]]:
+    return _legend.dispatch(Space)(space, run) if space.shape is None else []
+
+
+@_legend.register
+def _(space: Pairs, run: Run) -> list[dict[str, str]]:
+    return [
+        _mark("cell", "model", "the pair that is held"),
+        _mark("scale", "energy", "dissimilar to similar"),
+    ]

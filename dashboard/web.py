@@ -1,0 +1,94 @@
+"""The app's own routes (Plotly's script, health) and the headers of every answer."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+FOREVER = "public, max-age=31536000, immutable"
+HEADERS = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "strict-origin-when-cross-origin",
+    "x-frame-options": "SAMEORIGIN",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+@cache
+def plotly_file() -> Path:
+    """plotly.js as the installed plotly package ships it."""
+    import plotly
+
+    return Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+
+
+@cache
+def plotly_url() -> str:
+    """Where the app serves plotly.js. The name holds the content's hash, so the answer may be kept for ever."""
+    digest = hashlib.sha256(plotly_file().read_bytes()).hexdigest()[:16]
+    return f"/plotly.{digest}.min.js"
+
+
+@cache
+def _plotly_bytes(zipped: bool) -> bytes:
+    raw = plotly_file().read_bytes()
+    return gzip.compress(raw, 6, mtime=0) if zipped else raw
+
+
+def _plotly(request: Request) -> Response:
+    """The script, gzipped for whoever takes that. (Loopback gains nothing: unzipping costs more than copying.)"""
+    local = request.client is not None and request.client.host in ("127.0.0.1", "::1")
+    zipped = not local and "gzip" in request.headers.get("accept-encoding", "")
+    headers = {"cache-control": FOREVER, "vary": "accept-encoding"}
+    if zipped:
+        headers["content-encoding"] = "gzip"
+    return Response(_plotly_bytes(zipped), media_type="text/javascript", headers=headers)
+
+
+def _health(_request: Request) -> Response:
+    from ebm_plugins import __version__
+
+    return JSONResponse({"status": "ok", "version": __version__}, headers={"cache-control": "no-store"})
+
+
+def routes() -> list[BaseRoute]:
+    """What the app serves beside Streamlit's own."""
+    return [Route(plotly_url(), _plotly), Route("/health", _health)]
+
+
+class _Headers:
+    """Adds :data:`HEADERS` to every HTTP answer that does not set them itself."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self.app(scope, receive, with_headers)
+
+
+def middleware() -> list[Middleware]:
+    """What every answer passes through."""
+    return [Middleware(_Headers)]
