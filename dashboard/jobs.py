@@ -1,0 +1,359 @@
+"""Runs behind one small interface: submit, watch, stop, continue. No page knows where a run is computed.
+
+Here a run is a thread of this process. Everything that crosses the interface is plain data (a spec, a digest, a
+study's name and settings) or a finished record, so that runs can move into worker processes without touching a
+page. A run is computed once for all who ask for the same spec digest, and the finished ones are kept.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+import traceback
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import streamlit as st
+
+from dashboard import stage
+from ebm_plugins import plans, runs, studies
+from ebm_plugins import registry as registries
+from ebm_plugins.records import ConfigError, Run, Training
+from ebm_plugins.registry import Registry
+from ebm_plugins.specs import RunSpec
+
+QUEUED, RUNNING, DONE, STOPPED = "queued", "running", "done", "stopped"
+FAILED, REFUSED, SILENT, LEFT = "failed", "refused", "silent", "left"
+KEPT_TRAININGS = 16
+ENDED = (DONE, STOPPED, FAILED, REFUSED, SILENT, LEFT)
+
+
+@dataclass(eq=False)
+class Job:
+    """One run, or one study, as a page sees it. Only the engine writes to it.
+
+    ``state`` is queued, running, done, stopped, failed, refused, silent (said nothing for too long and was given
+    up) or left (nobody waits for it any more). ``phase``, ``step`` of ``total``, ``metrics`` so far, ``seconds``
+    and ``left`` (or None) are its progress; ``run`` with its ``stage``, or ``figures``, what
+    it made; ``spec`` what it is the run of.
+    """
+
+    key: str
+    spec: RunSpec | None = None
+    state: str = QUEUED
+    phase: str = ""
+    step: int = 0
+    total: int | None = None
+    metrics: dict[str, list[float]] = field(default_factory=dict)
+    began: float = 0.0
+    phase_began: float = 0.0
+    ended: float = 0.0
+    left: float | None = None
+    run: Run | None = None
+    stage: dict[str, Any] | None = None
+    figures: list[Any] = field(default_factory=list)
+    error: BaseException | None = None
+    trace: str = ""
+    seats: set[str] = field(default_factory=set)
+    done: threading.Event = field(default_factory=threading.Event)
+    stop_in: str = ""
+    heard: float = 0.0
+    thread: threading.Thread | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will come."""
+        return self.state in ENDED
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been running."""
+        return ((self.ended or time.monotonic()) - self.began) if self.began else 0.0
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the end, but no longer than this; True when it is over."""
+        return self.done.wait(max(0.0, seconds))
+
+
+Work = Callable[[Job], None]
+
+
+class Engine:
+    """The runs of this process: at most ``slots`` at a time, first come first served; finished ones are kept up
+    to ``room`` bytes; one that is silent for ``silence`` seconds is given up and reported with its stack."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        slots: int = 2,
+        room: float = 512e6,
+        silence: float = 10.0,
+        limits: runs.Limits | None = None,
+    ) -> None:
+        self.registry, self.slots, self.room, self.silence = registry, slots, room, silence
+        self.limits = limits or runs.Limits()
+        self.computed = 0  # how many runs were really computed: tests and the log
+        self._lock = threading.RLock()
+        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._waiting: deque[tuple[Job, Work]] = deque()
+        self._running: list[Job] = []
+        self._seats: dict[str, Job] = {}
+        self._training: OrderedDict[str, Training] = OrderedDict()
+        self._watcher: threading.Thread | None = None
+
+    # The interface ---------------------------------------------------------------------------------------------
+
+    def submit(self, spec: RunSpec, seat: str = "") -> Job:
+        """The job of this spec: a new one, or the one that somebody started already.
+
+        ``seat`` is who waits for it (a session and a page): what the seat waited for before is left, and a run
+        that nobody waits for ends. Raises ConfigError for a spec that does not resolve.
+        """
+        plan = plans.plan(spec, self.registry)
+        key = plan.spec_digest
+        with self._lock:
+            job = self._jobs.get(key)
+            if job is None or job.state == LEFT:
+                job = Job(key, plan.spec)
+                self._start(job, lambda j: self._run(j, plan.training_digest))
+            self._sit(seat, job)
+            self._jobs.move_to_end(key)
+            return job
+
+    def study(self, family: str, title: str, values: Mapping[str, Any], seed: int, seat: str = "") -> Job:
+        """The job of a family's study: its figures arrive in ``figures`` one by one."""
+        key = f"{family}\n{title}\n{sorted(values.items())}\n{seed}"
+        with self._lock:
+            job = self._jobs.get(key)
+            if job is None or job.state == LEFT:
+                job = Job(key, phase="study")
+                self._start(job, lambda j: self._study(j, family, title, dict(values), seed))
+            self._sit(seat, job)
+            return job
+
+    def stop(self, job: Job, seat: str = "") -> Job:
+        """End the phase that a run is in, with what it has; its spec then says where that was.
+
+        Where others wait for the same run it goes on for them, and this seat gets a run that stops at this step.
+        """
+        with self._lock:
+            if job.spec is None or job.over or not job.seats - {seat}:
+                job.stop_in = job.phase
+                return job
+            name = {"train": "train_stop", "sample": "sample_stop"}.get(job.phase)
+            if name is None:
+                return job
+            stops: dict[str, Any] = {name: max(1, job.step)}
+            return self.submit(replace(job.spec, **stops), seat)
+
+    def figure(self, of: Job, title: str, seat: str = "") -> Job:
+        """The job of one of the family's own figures of a finished run; it is then the one of ``figures``."""
+        assert of.run is not None
+        run, family = of.run, self.registry.families[of.run.spec.family]
+
+        def work(job: Job) -> None:
+            job.figures = [family.figures[title](run)]
+
+        with self._lock:
+            key = f"{of.key}\n{title}"
+            job = self._jobs.get(key)
+            if job is None or job.state == LEFT:
+                job = Job(key, phase="figure")
+                self._start(job, work)
+            self._sit(seat, job)
+            return job
+
+    def forget(self, job: Job) -> None:
+        """Let the same spec be computed again, as after a failure."""
+        with self._lock:
+            if job.over and self._jobs.get(job.key) is job:
+                del self._jobs[job.key]
+
+    def leave(self, prefix: str) -> None:
+        """Every seat that begins so is left: a closed tab."""
+        with self._lock:
+            for seat in [s for s in self._seats if s.startswith(prefix)]:
+                self._stand(seat)
+
+    # Below the interface ---------------------------------------------------------------------------------------
+
+    def _sit(self, seat: str, job: Job) -> None:
+        if self._seats.get(seat) is not job:
+            self._stand(seat)
+            self._seats[seat] = job
+        job.seats.add(seat)
+
+    def _stand(self, seat: str) -> None:
+        job = self._seats.pop(seat, None)
+        if job is None:
+            return
+        job.seats.discard(seat)
+        if not job.seats and not job.over:
+            self._waiting = deque(w for w in self._waiting if w[0] is not job)
+            self._end(job, LEFT)
+
+    def _start(self, job: Job, work: Work) -> None:
+        self._jobs[job.key] = job
+        self._waiting.append((job, work))
+        self._next()
+
+    def _next(self) -> None:
+        while self._waiting and len(self._running) < self.slots:
+            job, work = self._waiting.popleft()
+            job.state, job.began, job.heard = RUNNING, time.monotonic(), time.monotonic()
+            job.thread = threading.Thread(
+                target=self._work, args=(job, work), daemon=True, name=f"run {job.key[:8]}"
+            )
+            self._running.append(job)
+            self.computed += 1
+            job.thread.start()
+        if self._running and (self._watcher is None or not self._watcher.is_alive()):
+            self._watcher = threading.Thread(target=self._watch, daemon=True, name="watch runs")
+            self._watcher.start()
+
+    def _work(self, job: Job, work: Work) -> None:
+        try:
+            work(job)
+            with self._lock:
+                if not job.over:
+                    self._end(job, DONE)
+        except _Left:
+            pass
+        except BaseException as error:  # a plugin may raise SystemExit; it costs its own run only
+            with self._lock:
+                if not job.over:
+                    job.trace = traceback.format_exc()
+                    self._end(job, REFUSED if isinstance(error, ConfigError) else FAILED, error)
+
+    def _end(self, job: Job, state: str, error: BaseException | None = None) -> None:
+        with self._lock:
+            job.state, job.error, job.ended = state, error, time.monotonic()
+            job.done.set()
+            if job in self._running:
+                self._running.remove(job)
+            self._make_room()
+            self._next()
+
+    def _make_room(self) -> None:
+        used = 0
+        for key in reversed(list(self._jobs)):
+            job = self._jobs[key]
+            used += size(job)
+            if job.over and used > self.room and not job.seats:
+                del self._jobs[key]
+
+    def _heard(self, job: Job) -> None:
+        job.heard = time.monotonic()
+        if job.over:
+            raise _Left
+
+    def _run(self, job: Job, training_digest: str) -> None:
+        assert job.spec is not None
+        events = runs.execute(
+            job.spec,
+            self.registry,
+            training=self._training.get(training_digest),
+            limits=self.limits,
+            stop=lambda phase: job.stop_in == phase,
+        )
+        for event in closing(events):
+            self._heard(job)
+            if isinstance(event, runs.Finished):
+                self._finished(job, event.run)
+            else:
+                _note(job, event)
+
+    def _finished(self, job: Job, run: Run) -> None:
+        payload = stage.payload(run)
+        with self._lock:
+            plan = plans.plan(run.spec, self.registry)
+            self._training[plan.training_digest] = run.training
+            while len(self._training) > KEPT_TRAININGS:
+                self._training.popitem(last=False)
+            job.run, job.stage = run, payload
+            if run.spec != job.spec:  # it was stopped: this is the run of another spec
+                if self._jobs.get(job.key) is job:
+                    del self._jobs[job.key]
+                job.spec, job.key = run.spec, plan.spec_digest
+                self._jobs[job.key] = job
+                self._end(job, STOPPED)
+
+    def _study(self, job: Job, family: str, title: str, values: dict[str, Any], seed: int) -> None:
+        for figure in closing(studies.study(family, title, values, seed, self.registry)):
+            self._heard(job)
+            job.figures = [*job.figures, figure]
+            job.step += 1
+            if job.stop_in:
+                with self._lock:
+                    self._end(job, STOPPED)
+                return
+
+    def _watch(self) -> None:
+        while True:
+            time.sleep(min(0.5, self.silence / 4))
+            with self._lock:
+                if not self._running:
+                    self._watcher = None
+                    return
+                now = time.monotonic()
+                for job in list(self._running):
+                    if now - job.heard > self.silence:
+                        job.trace = stack_of(job.thread)
+                        self._end(
+                            job, SILENT, TimeoutError(f"It has said nothing for {self.silence:.0f} seconds.")
+                        )
+
+
+class _Left(Exception):
+    """Nobody waits for this run any more."""
+
+
+def _note(job: Job, event: runs.Progress) -> None:
+    """Write a snapshot's progress down."""
+    now = time.monotonic()
+    if event.phase != job.phase:
+        job.phase, job.metrics, job.phase_began = event.phase, {}, now
+    job.step, job.total = event.step, event.total
+    spent = now - job.phase_began
+    job.left = spent / event.step * (event.total - event.step) if event.total and event.step > 1 else None
+    for name, value in event.metrics.items():
+        job.metrics.setdefault(name, []).append(float(value))
+
+
+def closing(events: Iterator[Any]) -> Iterator[Any]:
+    """The events; the generator is closed whatever happens, so that its ``finally`` blocks run."""
+    try:
+        yield from events
+    finally:
+        getattr(events, "close", lambda: None)()
+
+
+def stack_of(thread: threading.Thread | None) -> str:
+    """Where a thread is now, as a traceback."""
+    frame = sys._current_frames().get(thread.ident or 0) if thread else None
+    return "".join(traceback.format_stack(frame)) if frame else ""
+
+
+def size(job: Job) -> int:
+    """Bytes of what a finished run holds."""
+    if job.run is None:
+        return 0
+    sampling = job.run.sampling
+    arrays = [sampling.frames, sampling.last, sampling.traces, sampling.energies]
+    arrays += [a for frame in job.run.training.frames for a in frame.values()]
+    return sum(int(a.nbytes) for a in arrays)
+
+
+@st.cache_resource(show_spinner=False)
+def _engine(builtins: tuple[str, ...], allow: str | None) -> Engine:
+    return Engine(registries.load())
+
+
+def engine() -> Engine:
+    """The one engine of this process, and the registry that it was made with."""
+    return _engine(tuple(registries.BUILTINS), os.environ.get(registries.ALLOW_VARIABLE))

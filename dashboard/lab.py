@@ -1,0 +1,125 @@
+"""The page that every family gets, made of what the records say: head, stage, verdict, controls, tabs."""
+
+from __future__ import annotations
+
+import uuid
+from functools import partial
+from typing import Any
+
+import streamlit as st
+
+from dashboard import jobs, links, panel, start_panel, status, tabs
+from dashboard.boundary import boundary
+from dashboard.jobs import Job
+from dashboard.links import Visit
+from dashboard.notices import plain, small
+from dashboard.plot import stage as draw_stage
+from ebm_plugins import ConfigError
+from ebm_plugins.plans import Plan, plan
+from ebm_plugins.records import EXACTNESS, Family
+from ebm_plugins.registry import Registry
+
+COLUMNS = [870, 340]
+QUICK = 0.3  # seconds that the page waits for a run, so that it paints once
+STAGE_HEIGHT = 540
+BADGES = {
+    "exact": ("green", "What it draws comes from the density itself, however short the run."),
+    "asymptotic": ("blue", "The longer it runs, the closer its states come to the density; there is no bias left in the end."),
+    "biased": ("yellow", "It settles on a density near the right one, not on it: smaller steps bring it closer."),
+    "descent": ("gray", "It looks for low energy and does not sample: there is no density to compare with."),
+}  # fmt: skip
+
+
+def lab(key: str) -> None:
+    """The page of the family with this key."""
+    engine = jobs.engine()
+    registry = engine.registry
+    family = registry.families[key]
+    visit = links.visit(key, registry)
+    seat = f"{session()}/{key}"
+    job = engine.submit(visit.spec, seat)
+    if job.state == jobs.STOPPED and job.spec is not None and job.spec != visit.spec:
+        links.change(visit, registry, job.spec)  # where it was stopped is part of what it is
+    made = plan(visit.spec, registry)
+
+    with boundary(key, "page"):
+        _head(family, made, registry)
+    links.show_mended(visit)
+    left, right = st.columns(COLUMNS, gap="medium")
+    error = visit.error or _refusal(job)
+    with left:
+        host = st.container(key=f"{key} stage") if visit.shown or job.over else st.skeleton(STAGE_HEIGHT)
+        below = st.container()
+    with right, boundary(key, "controls"):
+        panel.draw(visit, made, registry, error)
+    job.wait(QUICK)
+    if error is None and _refusal(job) is not None:
+        st.rerun()  # the controls are drawn: draw them again with what was refused
+    if job.run is not None:
+        visit.shown = job
+    with host.container(), boundary(key, "stage"):
+        _stage(visit, made, registry)
+    with below, boundary(key, "verdict"):
+        status.draw(engine, visit, made, job, seat)
+    shown: Job | None = visit.shown
+    if shown is not None and shown.run is not None:
+        st.space("medium")
+        tabs.draw(engine, visit, made, shown, seat)
+
+
+def session() -> str:
+    """A name for this browser tab's session."""
+    if "session" not in st.session_state:
+        st.session_state["session"] = uuid.uuid4().hex
+        _released(st.session_state["session"])
+    return str(st.session_state["session"])
+
+
+@st.cache_resource(
+    scope="session", on_release=lambda name: jobs.engine().leave(f"{name}/"), show_spinner=False
+)
+def _released(name: str) -> str:
+    """Nothing but its release: when the tab is closed, what it waited for is left."""
+    return name
+
+
+def _refusal(job: Job) -> ConfigError | None:
+    return job.error if job.over and isinstance(job.error, ConfigError) else None
+
+
+def _head(family: Family, made: Plan, registry: Registry) -> None:
+    left, right = st.columns(COLUMNS, gap="medium", vertical_alignment="center")
+    with left:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.title(plain(family.title), anchor=False, width="content")
+            colour, why = BADGES[made.exactness]
+            st.badge(EXACTNESS[made.exactness], color=colour, help=why)  # type: ignore[arg-type]
+            small(" · ".join(_provenance(family, registry)))
+        st.markdown(family.summary)
+    with right:
+        if family.lens is not None and family.lens.energy:
+            energy = family.lens.energy
+            st.latex(energy if "=" in energy else f"E(x) = {energy}")
+
+
+def _provenance(family: Family, registry: Registry) -> list[str]:
+    section = family.section or "Models"
+    parts = [plain(section[:-1] if section.endswith("s") else section)]
+    if family.lens is not None:
+        parts.append(f"{plain(family.lens.authors)}, {family.lens.year}")
+    provider = registry.provider(family)
+    own = provider.name == "ebm-plugins"
+    parts.append("built in" if own else plain(f"from {provider.name} {provider.version}"))
+    return parts
+
+
+def _stage(visit: Visit, made: Plan, registry: Registry) -> None:
+    """The last run that there is, in motion. What the user draws on it becomes the start."""
+    shown: Job | None = visit.shown
+    if shown is None or shown.stage is None:
+        return
+    draw_stage(shown.stage, key=f"{visit.family}:stage", on_edit=partial(_edited, visit, made, registry))
+
+
+def _edited(visit: Visit, made: Plan, registry: Registry, edit: Any) -> None:
+    start_panel.drawn(visit, registry, made, edit.states, edit.free)

@@ -1,0 +1,54 @@
+"""One sentence in a box: the verdict, a refusal, a failure, a mended link. An icon and a word, never colour alone."""
+
+from __future__ import annotations
+
+import re
+
+import streamlit as st
+
+ICONS = {
+    "good": ":green[:material/check_circle:]",
+    "warn": ":yellow[:material/hourglass_bottom:]",
+    "bad": ":red[:material/error:]",
+    "info": ":gray[:material/info:]",
+}
+
+
+def notice(status: str, head: str, text: str = "", *, key: str | None = None) -> None:
+    """A bordered box with an icon, a bold head and a sentence or two, both Markdown.
+
+    ``status`` is one of good, warn, bad, info.
+    """
+    with st.container(border=True, key=key):
+        st.markdown(f"{ICONS.get(status, ICONS['info'])} **{head}** {text}".rstrip())
+
+
+def small(text: str) -> None:
+    """Small print. (``st.caption`` fades to a contrast below 4.5.)"""
+    st.markdown(f":small[:gray[{text}]]")
+
+
+def error_line(text: str) -> None:
+    """What is wrong with the control above, in one line."""
+    st.markdown(f":small[:red[:material/error: {text}]]")
+
+
+def plain(text: object, limit: int = 300) -> str:
+    """Text from anywhere as Markdown that shows it and means nothing: no links, images, LaTeX or directives."""
+    shown = " ".join(str(text).split())
+    if len(shown) > limit:
+        shown = shown[:limit] + "…"
+    return re.sub(r"([\\`*_{}\[\]()<>#+!|$~:&^=-])", r"\\\1", shown)
+
+
+def code(text: object, limit: int = 60) -> str:
+    """Text from anywhere as an inline code span."""
+    shown = " ".join(str(text).split()).replace("`", "'")
+    if len(shown) > limit:
+        shown = shown[:limit] + "…"
+    return f"`{shown}`" if shown else "(nothing)"
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """``3 values``, ``1 value``."""
+    return f"{count} {one if count == 1 else many or one + 's'}"

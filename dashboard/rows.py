@@ -1,0 +1,128 @@
+"""Choosing rows of the data by their pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from dashboard import controls
+from dashboard.notices import plain, small
+from ebm_plugins import Data
+from ebm_plugins.pictures import picture, row_name
+
+NAMED = 8  # rows that are few enough to be shown all at once
+A_PAGE = 24
+
+
+def pick_rows(
+    data: Data,
+    chosen: tuple[int, ...],
+    key: str,
+    change: Callable[[tuple[int, ...]], None],
+    *,
+    title: str,
+    help: str,
+) -> None:
+    """The choice of one or more rows: by name and picture when they are few, else from pages of pictures."""
+    count = len(data.x)
+    if count <= NAMED:
+        _pills(data, chosen, key, change, title, help)
+    elif picture(data, 0) is None:
+        _first(data, chosen, key, change, title, help)
+    else:
+        _pages(data, chosen, key, change, title, help)
+
+
+def _pills(
+    data: Data,
+    chosen: tuple[int, ...],
+    key: str,
+    change: Callable[[tuple[int, ...]], None],
+    title: str,
+    help: str,
+) -> None:
+    controls.hold(key, [r for r in chosen if r < len(data.x)])
+    st.pills(
+        title, range(len(data.x)), selection_mode="multi", key=key, help=help, width="stretch",
+        format_func=lambda r: plain(row_name(data, r)), on_change=lambda: _changed(key, change),
+    )  # fmt: skip
+    _pictures(data, tuple(range(len(data.x))))
+
+
+def _pictures(data: Data, rows: tuple[int, ...]) -> None:
+    """Small pictures side by side, each with its name under it."""
+    if not rows or picture(data, rows[0]) is None:
+        return
+    with st.container(horizontal=True, gap="small"):
+        for row in rows:
+            with st.container(width=76, gap=None, horizontal_alignment="center"):
+                shown = picture(data, row)
+                if shown is not None:
+                    st.image(shown, width=64, alt=row_name(data, row))
+                small(plain(row_name(data, row)))
+
+
+def _first(
+    data: Data,
+    chosen: tuple[int, ...],
+    key: str,
+    change: Callable[[tuple[int, ...]], None],
+    title: str,
+    help: str,
+) -> None:
+    """Rows without a picture: how many of them, from the first."""
+    most = min(len(data.x), 500)
+    knob = controls.Knob(
+        name="rows", kind="int", default=1, title=f"{title}: how many", ge=1, le=max(most, len(chosen)), log=True,
+        help=f"{help.rstrip('. ')}. The first so many of {len(data.x)}",
+    )  # fmt: skip
+    controls.control(knob, len(chosen), key, lambda _name, count: change(tuple(range(count))))
+    if chosen != tuple(range(len(chosen))):
+        small("The link names its own rows; moving this takes the first ones.")
+
+
+def _pages(
+    data: Data,
+    chosen: tuple[int, ...],
+    key: str,
+    change: Callable[[tuple[int, ...]], None],
+    title: str,
+    help: str,
+) -> None:
+    st.markdown(f":small[{plain(title)}]", help=help)
+    _pictures(data, chosen[:4])
+    if len(chosen) > 4:
+        small(f"and {len(chosen) - 4} more")
+    with st.popover("Choose rows", icon=":material/grid_view:", width="stretch", key=f"{key} choose"):
+        pages = -(-len(data.x) // A_PAGE)
+        page = st.pagination(pages, key=f"{key} page") if pages > 1 else 1
+        first = ((page or 1) - 1) * A_PAGE
+        with st.container(horizontal=True, gap="small"):
+            for row in range(first, min(first + A_PAGE, len(data.x))):
+                _tile(data, row, chosen, key, change)
+
+
+def _tile(
+    data: Data, row: int, chosen: tuple[int, ...], key: str, change: Callable[[tuple[int, ...]], None]
+) -> None:
+    tick = f"{key} {row}"
+    controls.hold(tick, row in chosen)
+
+    def ticked() -> None:
+        kept = tuple(r for r in chosen if r != row)
+        rows = (*kept, row) if st.session_state[tick] else kept
+        if rows:
+            change(rows)
+
+    with st.container(width=84, gap=None):
+        shown = picture(data, row)
+        if shown is not None:
+            st.image(shown, width=56, alt=row_name(data, row))
+        st.checkbox(plain(row_name(data, row)), key=tick, on_change=ticked)
+
+
+def _changed(key: str, change: Callable[[tuple[int, ...]], None]) -> None:
+    rows = tuple(st.session_state[key] or ())
+    if rows:
+        change(rows)

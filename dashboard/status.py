@@ -1,0 +1,186 @@
+"""Under the stage: what the run is doing, or what it means. One box, one sentence."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import streamlit as st
+
+from dashboard import boundary, jobs, links
+from dashboard.controls import number
+from dashboard.jobs import Engine, Job
+from dashboard.links import Visit
+from dashboard.notices import notice, plain, small
+from dashboard.plot import figure
+from ebm_plugins import ConfigError, curves
+from ebm_plugins.plans import Plan
+from ebm_plugins.runs import LimitError
+
+POLL = 0.3
+PHASES = {"train": "Training", "sample": "Sampling", "truth": "Comparing with the exact answer"}
+
+
+def draw(engine: Engine, visit: Visit, made: Plan, job: Job, seat: str) -> None:
+    """The verdict of a finished run, the progress of a running one, or why there is none."""
+    if visit.error is not None:
+        _unusable(visit.error, made)
+        return
+    if not job.over:
+        _running(engine, visit, made, job, seat)
+        return
+    if job.state in (jobs.FAILED, jobs.REFUSED, jobs.SILENT):
+        _failed(engine, visit, job)
+        return
+    run = job.run
+    if run is None:
+        return
+    if run.verdict is not None:
+        notice(
+            run.verdict.status, plain_head(run.verdict.head), run.verdict.text, key=f"{visit.family} verdict"
+        )
+    for note in run.notes:
+        small(plain(note))
+    if run.spec.train_stop is not None or run.spec.sample_stop is not None:
+        _stopped(engine, visit, made, job)
+
+
+def plain_head(head: str) -> str:
+    """A head ends with a full stop."""
+    return head if head.endswith((".", "?")) else f"{head}."
+
+
+def _unusable(error: ConfigError, made: Plan) -> None:
+    """A spec that cannot be run as it stands: an empty drawing, or a value beside its bounds."""
+    if error.field == "start.states":
+        notice("info", "Nothing drawn yet.", "Click the stage to draw a start, or choose *Noise*.")
+        return
+    notice(
+        "bad",
+        "Not run.",
+        f"{plain(error.field)}: {plain(boundary.sentence(error))} The last good run is shown.",
+    )
+
+
+def _failed(engine: Engine, visit: Visit, job: Job) -> None:
+    error = job.error
+    if isinstance(error, LimitError):
+        text = f"This asks for {plain(powers(str(error.got)))}. The limit is {plain(powers(error.expected))}."
+        notice("bad", "Too large to run here.", text, key=f"{visit.family} verdict")
+        return
+    if isinstance(error, ConfigError):
+        kept = " The last good run is shown." if visit.shown else ""
+        notice("bad", "Not run.", f"{plain(boundary.sentence(error))}{kept}", key=f"{visit.family} verdict")
+        return
+    if job.state == jobs.SILENT:
+        part = PHASES.get(job.phase, job.phase or "train").lower()
+        boundary.stopped(visit.family, part, f"{error} It was given up.", job.trace)
+    elif error is not None:
+        boundary.show(error, visit.family, job.phase or "train", job.trace)
+    st.button(
+        "Try again",
+        icon=":material/refresh:",
+        on_click=lambda: engine.forget(job),
+        key=f"{visit.family} again",
+    )
+
+
+def powers(text: str) -> str:
+    """``2.0e+09`` as 2.0 × 10⁹."""
+    digits = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+
+    def nicer(found: re.Match[str]) -> str:
+        return f"{found[1]} × 10{str(int(found[2])).translate(digits)}"
+
+    return re.sub(r"(\d(?:\.\d+)?)e([+-]\d+)", nicer, text).rstrip(".")
+
+
+def _running(engine: Engine, visit: Visit, made: Plan, job: Job, seat: str) -> None:
+    @st.fragment(run_every=POLL)
+    def watch() -> None:
+        if job.over:
+            st.rerun()
+        with st.container(border=True, key=f"{visit.family} running"):
+            _progress(engine, visit, made, job, seat)
+
+    watch()
+
+
+def _progress(engine: Engine, visit: Visit, made: Plan, job: Job, seat: str) -> None:
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.markdown(f"**{headline(job, made)}**", width="content")
+        st.button(
+            "Stop", icon=":material/stop:", key=f"{visit.family} stop", disabled=job.phase not in ("train", "sample"),
+            on_click=_stop, args=(engine, visit, job, seat), help="End here and keep what there is.",
+        )  # fmt: skip
+    st.progress(min(1.0, job.step / job.total) if job.total else 0.0)
+    small(
+        f"{time_left(job.left)} Stop keeps what has been {'learned' if job.phase == 'train' else 'sampled'}."
+    )
+    values = {name: series for name, series in job.metrics.items() if len(series) > 1}
+    if job.phase == "train" and values:
+        name = next(iter(values))
+        fig = curves.metric_curve(name, list(values[name]), unit(made.train_config)[0])
+        figure(fig, key=f"{visit.family}:live", height=200, alt=f"{name} so far")
+
+
+def _stop(engine: Engine, visit: Visit, job: Job, seat: str) -> None:
+    other = engine.stop(job, seat)
+    if other is not job and other.spec is not None:
+        links.change(visit, engine.registry, other.spec)
+
+
+def unit(config: Any) -> tuple[str, int]:
+    """What a snapshot of this config is called, and how many of that it is."""
+    fields = type(config).model_fields
+    every = int(getattr(config, "every", 1) or 1)
+    return ("epoch" if "epochs" in fields else "step"), every
+
+
+def headline(job: Job, made: Plan) -> str:
+    """'Training, epoch 34 of 120'."""
+    if job.state == jobs.QUEUED:
+        return "Waiting for other runs to end"
+    phase = PHASES.get(job.phase, "Starting")
+    if job.phase not in ("train", "sample"):
+        return phase
+    name, every = unit(made.train_config if job.phase == "train" else made.sample_config)
+    of = f" of {number(job.total * every)}" if job.total else ""
+    return f"{phase}, {name} {number(job.step * every)}{of}"
+
+
+def time_left(seconds: float | None) -> str:
+    """'About 6 seconds left.'"""
+    if seconds is None:
+        return "Time left not known yet."
+    if seconds < 1.5:
+        return "About a second left."
+    if seconds < 90:
+        return f"About {seconds:.0f} seconds left."
+    return f"About {seconds / 60:.0f} minutes left."
+
+
+def _stopped(engine: Engine, visit: Visit, made: Plan, job: Job) -> None:
+    """Where it was stopped, and the way on."""
+    assert job.run is not None
+    spec, parts = job.run.spec, []
+    if spec.train_stop is not None:
+        name, every = unit(made.train_config)
+        parts.append(f"training after {name} {number(spec.train_stop * every)}")
+    if spec.sample_stop is not None:
+        name, every = unit(made.sample_config)
+        parts.append(f"sampling after {name} {number(spec.sample_stop * every)}")
+    with st.container(
+        border=True, horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+    ):
+        st.markdown(f":gray[:material/info:] **Stopped:** {' and '.join(parts)}.", width="content")
+        st.button(
+            "Continue", icon=":material/play_arrow:", key=f"{visit.family} continue", on_click=proceed,
+            args=(visit, engine), help="Run on to the end that the controls ask for.",
+        )  # fmt: skip
+
+
+def proceed(visit: Visit, engine: Engine) -> None:
+    """Let a stopped run go on to its end: the same bits as a run that was never stopped."""
+    links.change(visit, engine.registry, replace(visit.spec, train_stop=None, sample_stop=None))

@@ -1,0 +1,86 @@
+"""A family's own figures, and its studies: experiments that are no single run, run on request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from dashboard import boundary, controls, jobs
+from dashboard.jobs import Engine, Job
+from dashboard.links import Visit
+from dashboard.notices import plain, small
+from dashboard.plot import figure
+from ebm_plugins.config import knobs
+from ebm_plugins.plans import Plan
+
+QUICK = 0.6
+POLL = 0.5
+
+
+def figures(engine: Engine, visit: Visit, made: Plan, of: Job, seat: str) -> None:
+    """The figures of a finished run, each made by a job of its own: one that hangs or raises costs only itself."""
+    found = [(title, engine.figure(of, title, f"{seat}/figure/{title}")) for title in made.family.figures]
+    for first in range(0, len(found), 2):
+        pair = found[first : first + 2]
+        for column, (title, job) in zip(st.columns(2, gap="medium"), pair, strict=False):
+            with column, boundary.boundary(visit.family, title):
+                st.markdown(f"##### {plain(title)}")
+                _watch(visit, job, title, f"{visit.family}:figure {title}", 330)
+
+
+def studies(engine: Engine, visit: Visit, made: Plan, seat: str) -> None:
+    """Each study with its settings and a button."""
+    for title, (model, function) in made.family.studies.items():
+        key = f"{visit.family}.study.{title}"
+        values: dict[str, Any] = st.session_state.setdefault(f"{key} values", {})
+        with st.container(border=True, key=key):
+            st.markdown(f"##### {plain(title)}")
+            about = (function.__doc__ or "").strip().split("\n\n")[0]
+            if about:
+                small(plain(about, 400))
+            for first in range(0, len(every := knobs(model)), 3):
+                for column, one in zip(st.columns(3, gap="medium"), every[first : first + 3], strict=False):
+                    with column:
+                        controls.control(
+                            one, values.get(one.name, one.default), f"{key}.{one.name}", values.__setitem__
+                        )
+            asked = f"{key} asked"
+            label = "Run it" if asked not in st.session_state else "Run it with these settings"
+            if st.button(label, icon=":material/science:", key=f"{key} run"):
+                st.session_state[asked] = dict(values)
+            if asked in st.session_state:
+                job = engine.study(
+                    visit.family, title, st.session_state[asked], visit.spec.seed, f"{seat}/study/{title}"
+                )
+                _watch(visit, job, title, f"{visit.family}:study {title}", 380)
+
+
+def _watch(visit: Visit, job: Job, title: str, key: str, height: int) -> None:
+    """The last figure that came, and whether more will."""
+    job.wait(QUICK)
+    if job.over:
+        _last(visit, job, title, key, height)
+        return
+
+    @st.fragment(run_every=POLL)
+    def follow() -> None:
+        if job.over:
+            st.rerun()
+        _last(visit, job, title, key, height)
+        small(
+            "Waiting for other runs to end."
+            if job.state == jobs.QUEUED
+            else f"Running, {job.seconds:.0f} s so far."
+        )
+
+    follow()
+
+
+def _last(visit: Visit, job: Job, title: str, key: str, height: int) -> None:
+    if job.figures:
+        last = job.figures[-1]
+        wanted = getattr(getattr(last, "layout", None), "height", None)
+        figure(last, key=key, height=int(wanted or height), alt=f"{title}.")
+    if job.error is not None:
+        boundary.show(job.error, visit.family, title, job.trace)

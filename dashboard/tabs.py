@@ -1,0 +1,178 @@
+"""The tabs under the stage. Only the open one is drawn, and each in its own boundary."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import streamlit as st
+
+from dashboard import controls, learn, links, studies_tab, take_away
+from dashboard.boundary import boundary
+from dashboard.controls import number
+from dashboard.jobs import Engine, Job
+from dashboard.links import Visit
+from dashboard.notices import notice, plain, small
+from dashboard.plot import figure
+from dashboard.status import unit
+from ebm_plugins import curves, numbers
+from ebm_plugins.config import Knob
+from ebm_plugins.curves import Panel
+from ebm_plugins.plans import Plan
+from ebm_plugins.records import Run
+from ebm_plugins.runs import length_of
+
+Draw = Callable[[], None]
+
+
+def draw(engine: Engine, visit: Visit, made: Plan, job: Job, seat: str) -> None:
+    """All tabs of a finished run."""
+    run = job.run
+    assert run is not None
+    parts: dict[str, Draw] = {"Truth": partial(_truth, visit, run)}
+    if run.training.count > 1 or visit.spec.train_stop is not None:
+        parts["Training"] = partial(_training, engine, visit, made, run)
+    parts["Diagnostics"] = partial(_diagnostics, visit, run)
+    if made.family.figures:
+        parts["Figures"] = partial(studies_tab.figures, engine, visit, made, job, seat)
+    if made.family.studies:
+        parts["Studies"] = partial(studies_tab.studies, engine, visit, made, seat)
+    parts["Learn"] = partial(learn.draw, visit, made, engine.registry)
+    parts["Take it away"] = partial(take_away.draw, engine, visit, run)
+    for tab, name in zip(
+        st.tabs(list(parts), key=f"{visit.family} tabs", on_change="rerun"), parts, strict=True
+    ):
+        if tab.open:
+            with tab, boundary(visit.family, name):
+                parts[name]()
+
+
+def metric(label: str, value: str, beside: str, help: str) -> None:
+    """A number with what it should be in a chip."""
+    st.metric(label, value, beside or None, delta_color="off", delta_arrow="off", help=help)
+
+
+def shown(value: float, digits: int) -> str:
+    """A number with a minus sign, or a dash where it is not known: never 'nan'."""
+    if math.isnan(value):
+        return "—"
+    if math.isinf(value):
+        return "very large"
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def panels(found: list[Panel], key: str, height: int = 250) -> None:
+    """Figures side by side with their titles."""
+    for first in range(0, len(found), 2):
+        pair = found[first : first + 2]
+        for index, (column, panel) in enumerate(zip(st.columns(2, gap="medium"), pair, strict=False)):
+            with column:
+                st.markdown(f"##### {panel.title}")
+                figure(panel.figure, key=f"{key} {first + index}", height=height, alt=panel.alt)
+
+
+def _truth(visit: Visit, run: Run) -> None:
+    found = numbers.of(run)
+    with st.grid(min_column_width=150, gap="medium"):
+        low = "" if math.isnan(found.floor_high) else f"floor {shown(found.floor_middle, 3)}"
+        metric(
+            "Total variation", shown(found.total_variation, 3), low,
+            f"Half the sum of |share − probability| over cells: 0 is perfect, 1 is nothing in common. "
+            f"{found.count} exact draws score {shown(found.floor_low, 3)} to {shown(found.floor_high, 3)} "
+            "in 95 of 100 cases.",
+        )  # fmt: skip
+        exact = "" if math.isnan(found.exact_energy) else f"exact {shown(found.exact_energy, 2)}"
+        metric(
+            "Mean energy", shown(found.mean_energy, 2), exact,
+            f"Mean over the last states, with a standard error of {shown(found.energy_error, 3)}.",
+        )  # fmt: skip
+        digits = 4 if found.log_z_error == 0 or found.log_z_kind in ("quadrature", "closed form") else 2
+        metric(
+            "log Z", shown(found.log_z, digits), found.log_z_kind,
+            "The logarithm of what exp(−E/T) sums or integrates to." + (
+                f" Between {shown(found.log_z_low, 2)} and {shown(found.log_z_high, 2)}." if found.log_z_kind == "bracket" else ""
+            ),
+        )  # fmt: skip
+        metric(
+            "Effective draws", "—" if math.isnan(found.ess) else number(round(found.ess)),
+            f"of {number(found.draws)} states", "How many independent draws the second half of the chains is worth.",
+        )  # fmt: skip
+        metric(
+            "R-hat",
+            shown(found.rhat, 2),
+            "wants 1.01 or less",
+            "Spread between chains over spread within them.",
+        )
+    if found.reason:
+        notice("info", "There is no exact answer here.", plain(found.reason))
+    panels(curves.comparison(run), f"{visit.family}:truth")
+
+
+def _training(engine: Engine, visit: Visit, made: Plan, run: Run) -> None:
+    name, every = unit(made.train_config)
+    training = run.training
+    if training.diverged is not None:
+        notice(
+            "bad",
+            f"Diverged at {name} {number(training.diverged * every)}.",
+            "The last good params are used.",
+        )
+    found = [
+        Panel(plain(title), curves.metric_curve("", values, name), f"{title} against {name}.")
+        for title, values in training.metrics.items()
+    ]
+    total = max(length_of(made.train_config) or 0, training.count)
+    if total > 1:
+        knob = Knob(
+            name="train_stop", kind="int", default=total, title=f"Sample from the model after {name}", ge=1, le=total,
+            help="Rewind: sampling uses the params as they were then. In links: `stop`",
+        )  # fmt: skip
+
+        def rewind(_name: str, value: int) -> None:
+            links.change(
+                visit, engine.registry, replace(visit.spec, train_stop=None if value >= total else int(value))
+            )
+
+        with st.container(width=420):
+            controls.control(knob, training.count, f"{visit.family}.rewind", rewind)
+    panels(found, f"{visit.family}:training")
+    if not found:
+        small("This family reports no metrics while it learns.")
+
+
+def _diagnostics(visit: Visit, run: Run) -> None:
+    report = run.report
+    if report is None:
+        small("There are no diagnostics of this run.")
+        return
+    with st.grid(min_column_width=150, gap="medium"):
+        metric(
+            "Effective draws", "—" if math.isnan(report.ess) else number(round(report.ess)),
+            f"of {number(report.draws * report.chains)}",
+            "The least over the coordinates and the energy, for the second half of the run.",
+        )  # fmt: skip
+        metric(
+            "R-hat",
+            shown(report.rhat, 2),
+            "wants 1.01 or less",
+            "Well above 1.01 means that the chains disagree.",
+        )
+        if not math.isnan(report.acceptance):
+            metric("Acceptance", f"{100 * report.acceptance:.0f}\u202f%", "", "Share of proposals accepted.")
+        metric(
+            "Energy along chains", shown(report.mean_energy, 2), f"± {shown(report.energy_mcse, 3)}",
+            "Mean energy of the second half, with its Monte-Carlo standard error.",
+        )  # fmt: skip
+        metric(
+            "Chains followed", number(report.chains), f"{number(report.draws)} draws each", "At most 64 are."
+        )
+    found = [curves.energy_traces(run)]
+    if len(report.autocorrelation):
+        where = "the energy" if report.worst < 0 else f"coordinate {report.worst + 1}"
+        found.append(curves.lagged(report.autocorrelation, where))
+    for title, values in run.sampling.metrics.items():
+        if title != "energy" and len(values) > 1:
+            found.append(Panel(plain(title.capitalize()), curves.metric_curve("", values, "snapshot"), title))
+    panels(found[:8], f"{visit.family}:diagnostics")

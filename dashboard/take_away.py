@@ -1,0 +1,92 @@
+"""The link, a script that reproduces the run, its states and params, and the stage as a page of its own."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from functools import partial
+from urllib.parse import urlsplit
+
+import streamlit as st
+
+from dashboard.jobs import Engine
+from dashboard.links import Visit
+from dashboard.notices import code, small
+from ebm_plugins import link, takeaway
+from ebm_plugins.records import Run
+from ebm_plugins.runs import environment_tag, result_digest, spec_digest
+from ebm_plugins.stamps import stamp
+
+
+def draw(engine: Engine, visit: Visit, run: Run) -> None:
+    """The Take it away tab."""
+    name = f"{run.spec.family}-{spec_digest(run.spec, engine.registry)[:8]}"
+    st.markdown("##### Copy link")
+    small(
+        "Every value, the version and the digests are in it, so a default that changes later does not change it."
+    )
+    st.code(full_link(engine, run), language=None, wrap_lines=True)
+    st.markdown("##### Downloads")
+    with st.container(horizontal=True, gap="small"):
+        _button(
+            "Python script",
+            f"{name}.py",
+            "text/x-python",
+            partial(takeaway.script, run, engine.registry),
+            "code",
+        )
+        _button("States, CSV", f"{name}.csv", "text/csv", partial(takeaway.states_csv, run), "table")
+        _button(
+            "States, Parquet",
+            f"{name}.parquet",
+            "application/octet-stream",
+            partial(_parquet, run),
+            "table_chart",
+        )
+        _button(
+            "Params, npz",
+            f"{name}.npz",
+            "application/octet-stream",
+            partial(takeaway.params_npz, run),
+            "data_array",
+        )
+        _button("Stage, HTML", f"{name}.html", "text/html", partial(_html, run), "play_circle")
+    small(
+        "The script needs this project alone. The page of the stage works without a network. "
+        "States are those at the end, one row a chain."
+    )
+    st.markdown("##### Digests")
+    st.markdown(
+        f"Spec {code(spec_digest(run.spec, engine.registry), 80)}  \n"
+        f"Result {code(result_digest(run), 80)}  \n"
+        f"Environment {code(environment_tag())}"
+    )
+    small("The first is equal everywhere; the second wherever the environment is.")
+
+
+def full_link(engine: Engine, run: Run) -> str:
+    """The whole address, as a stranger would open it."""
+    here = urlsplit(st.context.url or "")
+    base = f"{here.scheme}://{here.netloc}" if here.netloc else ""
+    return base + link.write(run.spec, engine.registry, full=True, stamp=stamp(run))
+
+
+def _button(label: str, file_name: str, kind: str, make: Callable[[], str | bytes], icon: str) -> None:
+    st.download_button(
+        label, make, file_name, kind, icon=f":material/{icon}:", on_click="ignore", key=f"take {file_name}"
+    )
+
+
+def _parquet(run: Run) -> bytes:
+    import pyarrow
+    from pyarrow import parquet
+
+    out = io.BytesIO()
+    parquet.write_table(pyarrow.table(takeaway.states_table(run)), out)
+    return out.getvalue()
+
+
+def _html(run: Run) -> str:
+    from dashboard.exports import export
+
+    return export(run)

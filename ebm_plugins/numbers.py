@@ -1,0 +1,65 @@
+"""The numbers of a run beside what they should be: sampled and exact, each NaN where it is not known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ebm_plugins.records import Run
+from ebm_plugins.stamps import mean_energy
+from ebm_plugins.verdict import compare
+
+NAN = float("nan")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Numbers:
+    """Of what the verdict judges (worth ``count`` draws): ``total_variation`` with the floor of as many exact draws, ``mean_energy`` with its
+    standard error and the exact one, log Z with how it is known, effective draws of ``draws``, R-hat."""
+
+    count: int
+    total_variation: float = NAN
+    floor_low: float = NAN
+    floor_middle: float = NAN
+    floor_high: float = NAN
+    mean_energy: float = NAN
+    energy_error: float = NAN
+    exact_energy: float = NAN
+    log_z: float = NAN
+    log_z_error: float = 0.0
+    log_z_low: float = NAN
+    log_z_high: float = NAN
+    log_z_kind: str = ""
+    ess: float = NAN
+    draws: int = 0
+    rhat: float = NAN
+    reason: str = ""
+
+
+def of(run: Run) -> Numbers:
+    """The numbers of a finished run."""
+    states = np.asarray(run.sampling.last, dtype=float)
+    states = states if run.free is None else states[:, run.free]
+    energy, error = mean_energy(run)
+    found: dict[str, object] = {
+        "count": len(states),
+        "mean_energy": NAN if energy is None else energy,
+        "energy_error": NAN if error is None else error,
+    }
+    truth, report = run.truth, run.report
+    if truth is not None:
+        found |= {
+            "log_z": truth.log_partition, "log_z_error": truth.standard_error, "log_z_low": truth.lower,
+            "log_z_high": truth.upper, "log_z_kind": "" if truth.kind == "none" else truth.kind,
+            "exact_energy": truth.mean_energy, "reason": truth.reason if truth.kind == "none" else "",
+        }  # fmt: skip
+    held = compare(run)
+    if held is not None:
+        found |= {"count": held.draws, "total_variation": held.total_variation}
+        found |= dict(zip(("floor_low", "floor_middle", "floor_high"), held.floor, strict=True))
+        if np.isfinite(held.energy):
+            found |= {"mean_energy": held.energy}
+    if report is not None:
+        found |= {"ess": report.ess, "draws": report.draws * report.chains, "rhat": report.rhat}
+    return Numbers(**found)  # type: ignore[arg-type]
