@@ -10,170 +10,19 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 
 from ebm_plugins import minima
 from ebm_plugins import quadrature as quadratures
 from ebm_plugins.records import Array, Target
+from ebm_plugins.truth import Truth, Well, finite, floor, no_truth, state_index, states_of, total_variation
 
 MOST_CELLS = 20  # free binary cells whose states are listed
 EACH_STATE = 4096  # up to this many states, each is a cell of its own
 ENERGY_CELLS, COUNT_CELLS = 12, 6
 Energy = Callable[[Array], Array]
 Bracket = tuple[float, float, float]
-
-
-class Well(NamedTuple):
-    """A local minimum of the energy: its name by position, where it is (2,), and its exact share."""
-
-    name: str
-    centre: Array
-    share: float
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Truth:
-    """What is known exactly. Only floats, text and arrays, so that it travels between processes; a float that is
-    not known is NaN, an array that is not there is None.
-
-    ``kind``: closed form, support, enumeration, quadrature, bracket or none (then ``reason`` says why, in a
-    sentence). ``log_partition`` is log Σ exp(−E/T) (or the integral), with ``standard_error`` for a bracket and
-    the estimated numerical error for quadrature; ``lower`` and ``upper`` bound it. ``second`` is the same by
-    enumeration or quadrature where a closed form exists too. ``mean_energy`` and ``energy_sd`` are in units of E.
-    """
-
-    kind: str
-    log_partition: float = np.nan
-    standard_error: float = 0.0
-    lower: float = np.nan
-    upper: float = np.nan
-    second: float = np.nan
-    reason: str = ""
-    temperature: float = 1.0
-    dim: int = 0
-    mean_energy: float = np.nan
-    energy_sd: float = np.nan
-    # a finite set of states: (2^dim,), or (s,) with its states (s, dim); cells numbered by ``labels`` (2^dim,)
-    probabilities: Array | None = None
-    states: Array | None = None
-    labels: Array | None = None
-    # the line or the plane: masses (nx, ny) of fine cells of ``box`` (2, dim), x along the first axis
-    box: Array | None = None
-    mass: Array | None = None
-    leaf_corner: Array | None = None
-    leaf_width: Array | None = None
-    leaf_density: Array | None = None
-    well_centres: Array | None = None
-    well_shares: Array | None = None
-
-    @property
-    def comparable(self) -> bool:
-        """Whether states can be compared with exact probabilities."""
-        return self.probabilities is not None or self.mass is not None
-
-    @property
-    def wells(self) -> tuple[Well, ...]:
-        """The wells of an energy on the plane, where it has two to six; otherwise none."""
-        if self.well_centres is None or self.well_shares is None:
-            return ()
-        names = minima.names(self.well_centres)
-        return tuple(
-            Well(n, c, float(s)) for n, c, s in zip(names, self.well_centres, self.well_shares, strict=True)
-        )
-
-    def shares(self, states: Array) -> Array:
-        """(w,) shares of the states (n, 2) that are nearest to each well; empty without wells or states."""
-        states = _finite(states)
-        if self.well_centres is None or not len(states):
-            return np.empty(0)
-        nearest = minima.nearest(states, self.well_centres)
-        return np.bincount(nearest, minlength=len(self.well_centres)) / len(states)
-
-    def cells(self, n: int) -> Array:
-        """Exact probabilities of the cells that n draws are sorted into, the last one being everywhere else."""
-        if self.mass is not None:
-            rows, cols = (_edges(size, n, self.dim) for size in self.mass.shape)
-            p = np.add.reduceat(np.add.reduceat(self.mass, rows[:-1], axis=0), cols[:-1], axis=1).ravel()
-        elif self.probabilities is None:
-            return np.empty(0)
-        elif self.labels is not None:
-            p = np.bincount(self.labels, weights=self.probabilities)
-        else:
-            p = np.asarray(self.probabilities, dtype=float)
-        return np.append(p, max(0.0, 1.0 - float(p.sum())))
-
-    def counts(self, states: Array, n: int | None = None) -> Array:
-        """How many of the states (m, dim) lie in each of :meth:`cells` (n or m)."""
-        states = np.asarray(states, dtype=float)
-        n = len(states) if n is None else n
-        size = len(self.cells(n))
-        inside = _finite(states)
-        if self.mass is not None and self.box is not None:
-            index = self._place(inside, n)
-        elif self.states is not None:
-            index = _matched(inside, self.states)
-        else:
-            binary = ((inside == 0) | (inside == 1)).all(axis=1)
-            index = state_index(np.where(binary[:, None], inside, 0.0))
-            index = index if self.labels is None else self.labels[index].astype(np.int64)
-            index = np.where(binary, index, size - 1)
-        index = np.where(index < 0, size - 1, index)
-        counts = np.bincount(index, minlength=size)
-        counts[-1] += len(states) - len(inside)
-        return counts
-
-    def _place(self, states: Array, n: int) -> Array:
-        assert self.mass is not None
-        assert self.box is not None
-        low, high = self.box
-        fine = np.floor((states - low) / (high - low) * self.mass.shape[: self.dim])
-        inside = ((fine >= 0) & (fine < self.mass.shape[: self.dim])).all(axis=1)
-        index = np.zeros(len(states), dtype=np.int64)
-        for axis in range(self.dim):
-            edges = _edges(self.mass.shape[axis], n, self.dim)
-            at = np.clip(fine[:, axis], 0, self.mass.shape[axis] - 1)
-            index = index * (len(edges) - 1) + np.searchsorted(edges, at, side="right") - 1
-        return np.where(inside, index, -1)
-
-    def total_variation(self, states: Array, n: int | None = None) -> float:
-        """½ Σ |share of the states (m, dim) − exact probability| over the cells for n (or m) draws; NaN where
-        there are no probabilities or no states."""
-        states = np.asarray(states, dtype=float)
-        if not self.comparable or not len(states):
-            return float("nan")
-        n = len(states) if n is None else n
-        return 0.5 * float(np.abs(self.counts(states, n) / len(states) - self.cells(n)).sum())
-
-    def floor(self, n: int) -> tuple[float, float, float]:
-        """2.5 %, 50 % and 97.5 % quantiles of the total variation of n exact draws; NaN where there is none."""
-        if not self.comparable or n < 1:
-            return (float("nan"),) * 3
-        return _floor(self.cells(n).tobytes(), int(n))
-
-    def marginals(self) -> list[tuple[Array, Array]]:
-        """For the line and the plane: per axis, places (g,) and the exact density there (g,); else empty."""
-        if self.mass is None or self.box is None:
-            return []
-        out = []
-        for axis in range(self.dim):
-            along = self.mass.sum(axis=1 - axis)
-            step = (self.box[1, axis] - self.box[0, axis]) / len(along)
-            out.append((self.box[0, axis] + step * (np.arange(len(along)) + 0.5), along / step))
-        return out
-
-    def draw(self, n: int, rng: np.random.Generator) -> Array:
-        """(n, dim) independent exact draws. Raises ValueError where there are no probabilities."""
-        if self.leaf_corner is not None and self.leaf_width is not None and self.leaf_density is not None:
-            return quadratures.draw(self.leaf_corner, self.leaf_width, self.leaf_density, n, rng)
-        if self.probabilities is None:
-            raise ValueError(f"exact draws need probabilities; this truth is of kind {self.kind!r}")
-        cumulative = np.cumsum(self.probabilities, dtype=float)
-        index = np.searchsorted(cumulative, rng.random(n) * cumulative[-1], side="right")
-        index = np.minimum(index, len(cumulative) - 1)
-        return self.states[index] if self.states is not None else states_of(index, self.dim)
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,11 +32,6 @@ class EnergyField:
     x: Array
     y: Array
     energy: Array
-
-
-def no_truth(reason: str, *, temperature: float = 1.0, dim: int = 0) -> Truth:
-    """A truth that says only why there is none."""
-    return Truth(kind="none", reason=reason, temperature=temperature, dim=dim)
 
 
 def truth_of(
@@ -244,8 +88,8 @@ def _found(target: Target, support: Array | None, hint: Array | None) -> Truth:
     if dim > 2:
         return no_truth(f"An integral over {dim} dimensions is out of reach of quadrature.")
     box = target.box
-    if box is None and hint is not None and len(_finite(hint)):
-        low, high = np.quantile(_finite(hint), [0.01, 0.99], axis=0)
+    if box is None and hint is not None and len(finite(hint)):
+        low, high = np.quantile(finite(hint), [0.01, 0.99], axis=0)
         margin = np.maximum(0.5 * (high - low), 0.5)
         box = np.stack([low - margin, high + margin])
     return quadrature(target.energy, dim, box)
@@ -333,57 +177,14 @@ def enumerate_states(dim: int) -> Array:
     return np.concatenate(list(state_blocks(dim)))
 
 
-def states_of(index: Array, dim: int) -> Array:
-    """(n, dim) the states with these indices (n,): the bits, highest first."""
-    return ((np.asarray(index)[:, None] >> np.arange(dim - 1, -1, -1)) & 1).astype(float)
-
-
-def state_index(states: Array) -> Array:
-    """(n,) the index of each state (n, dim) of 0 and 1 in :func:`enumerate_states`."""
-    states = np.asarray(states)
-    return states.astype(np.int64) @ (1 << np.arange(states.shape[1] - 1, -1, -1, dtype=np.int64))
-
-
-def total_variation(p: Array, q: Array) -> float:
-    """½ Σ |p − q| of two lists of probabilities."""
-    return 0.5 * float(np.abs(np.asarray(p, dtype=float) - np.asarray(q, dtype=float)).sum())
-
-
-def floor(p: Array, n: int) -> tuple[float, float, float]:
-    """2.5 %, 50 % and 97.5 % quantiles of the total variation between probabilities p (k,) and n draws of them."""
-    return _floor(np.asarray(p, dtype=float).tobytes(), int(n))
-
-
-@lru_cache(maxsize=128)
-def _floor(raw: bytes, n: int) -> tuple[float, float, float]:
-    p = np.frombuffer(raw)
-    p = p / p.sum()
-    rng = np.random.default_rng(20_260_101)
-    replicates = 2000 if len(p) <= 500 else 500
-    if n < len(p):
-        cumulative = np.cumsum(p)
-        found = [
-            np.bincount(
-                np.minimum(np.searchsorted(cumulative, rng.random(n), "right"), len(p) - 1), minlength=len(p)
-            )
-            for _ in range(replicates)
-        ]
-        counts = np.array(found)
-    else:
-        counts = rng.multinomial(n, p, size=replicates)
-    distances = 0.5 * np.abs(counts / n - p).sum(axis=1)
-    low, middle, high = np.quantile(distances, [0.025, 0.5, 0.975])
-    return float(low), float(middle), float(high)
-
-
 def energy_field(
     target: Target, box: Array | None = None, states: Array | None = None, size: int = 120
 ) -> EnergyField:
     """The energy of a target on the plane, in units of E, on a size × size grid over ``box`` (2, 2): the given one,
     else the target's, else one around the states (n, 2), else ±5."""
     box = target.box if box is None else box
-    if box is None and states is not None and len(_finite(states)):
-        low, high = np.quantile(_finite(states), [0.005, 0.995], axis=0)
+    if box is None and states is not None and len(finite(states)):
+        low, high = np.quantile(finite(states), [0.005, 0.995], axis=0)
         margin = np.maximum(0.15 * (high - low), 0.5)
         box = np.stack([low - margin, high + margin])
     low, high = np.array([[-5.0, -5.0], [5.0, 5.0]]) if box is None else np.asarray(box, dtype=float)
@@ -400,27 +201,6 @@ def _energies(energy: Energy, x: Array) -> Array:
         return np.asarray(energy(x), dtype=float)
 
 
-def _finite(states: Array) -> Array:
-    states = np.asarray(states, dtype=float)
-    return states[np.isfinite(states).all(axis=1)] if states.ndim == 2 else np.empty((0, 0))
-
-
-def _edges(size: int, n: int, dim: int) -> Array:
-    """Where ``size`` fine cells are cut for n draws: about n/8 cells, 6 to 20 an axis on the plane."""
-    if size == 1:
-        return np.array([0, 1])
-    k = int(np.clip(round(np.sqrt(n / 8)), 6, 20)) if dim == 2 else int(np.clip(round(n / 8), 12, 64))
-    return np.rint(np.linspace(0, size, min(k, size) + 1)).astype(np.int64)
-
-
-def _matched(states: Array, support: Array) -> Array:
-    """(n,) which row of the support each state is, −1 for none."""
-    scale = max(1.0, float(np.abs(support).max()))
-    keys = {row.tobytes(): i for i, row in enumerate(np.round(support / scale, 9) + 0.0)}
-    rows = np.round(states / scale, 9) + 0.0
-    return np.array([keys.get(row.tobytes(), -1) for row in rows], dtype=np.int64)
-
-
 def _quantile_cells(values: Array, p: Array, count: int) -> Array:
     """(n,) cell numbers that cut the values (n,) at quantiles of their distribution p (n,); ties stay together."""
     order = np.argsort(values, kind="stable")
@@ -435,3 +215,9 @@ def _power(base: float, exponent: int) -> str:
     log = exponent * np.log10(base)
     power, digits = int(log), 10 ** (log - int(log))
     return f"{digits:.1f} × 10" + str(power).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
+__all__ = [
+    "EnergyField", "Truth", "Well", "energy_field", "enumerate_states", "enumerated", "floor", "log_sum_exp",
+    "no_truth", "on_support", "quadrature", "state_blocks", "state_index", "states_of", "total_variation", "truth_of",
+]  # fmt: skip

@@ -209,6 +209,8 @@ class _Counter:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             e = np.asarray(self.energy(x), dtype=float)
         bad = np.isnan(e) | (e == -np.inf)
+        if np.isnan(e).all():
+            raise NoIntegralError("This model gives no energy, only its slope, so exp(−E) cannot be summed.")
         if bad.any():
             where = ", ".join(f"{v:.3g}".replace("-", "−") for v in x[bad][0])
             raise NoIntegralError(f"The energy is not a number at ({where}).")

@@ -1,0 +1,134 @@
+"""What is said of a run that descends: whether it came back to what was stored."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ebm_plugins import starts
+from ebm_plugins.records import Array, Run
+from ebm_plugins.wording import count, join, number, plural
+
+WORDS = tuple[str, str, str]  # status, head, text
+
+
+def words(run: Run, explain: str, resting: bool | None) -> WORDS:
+    """Status, head and text for a run whose rule only goes downhill, over states of 0 and 1 or not."""
+    last = np.asarray(run.sampling.last, dtype=float)
+    rows = np.asarray(run.data.x, dtype=float)
+    comparable = rows.ndim == 2 and len(rows) > 0 and rows.shape[1] == last.shape[1]
+    start = run.spec.start
+    origins = starts.origins(start) if start is not None else None
+    damaged = isinstance(start, starts.Corrupted) and comparable and run.space.discrete
+    if damaged and origins is not None and len(origins) == len(last) and (origins < len(rows)).all():
+        return _against(run, last, rows, origins, explain, resting)
+    moving = _moving(run)
+    if moving:
+        return (
+            "info",
+            "Still going down.",
+            join(
+                f"{count(moving)} of {count(last.shape[0])} states moved in the last step. Run more steps.",
+                explain,
+            ),
+        )
+    found = (last[:, None, :] == rows[None, :200]).all(axis=2).any(axis=1).sum() if comparable else 0
+    where = ""
+    if comparable and run.space.discrete:
+        where = (
+            f"It is {_called(run, _same(last[0], rows))}." if len(last) == 1 and found
+            else f"{count(found)} of {count(len(last))} ended in a stored row."
+        )  # fmt: skip
+    return "info", "Came to rest.", join(where, _energy_words(run), explain)
+
+
+def _against(run: Run, last: Array, rows: Array, origins: Array, explain: str, resting: bool | None) -> WORDS:
+    goal = rows[origins]
+    wrong = (last != goal).sum(axis=1)
+    first = np.asarray(run.sampling.frames[0], dtype=float)
+    shown = min(len(first), len(goal))
+    wrong_at_start = (first[:shown] != goal[:shown]).sum(axis=1)
+    n, right = len(last), int((wrong == 0).sum())
+    moving = _moving(run)
+    if n == 1:
+        before = int(wrong_at_start[0]) if shown else 0
+        if right:
+            text = f"{_cells(before).capitalize()} at the start, none at the end, after {plural(_flips(run), 'flip')}."
+            return "good", "Recalled, cell for cell.", join(text, _energy_words(run), explain)
+        text = f"{_cells(before).capitalize()} at the start, {count(int(wrong[0]))} at the end."
+        return (
+            "bad",
+            "Not recalled.",
+            join(text, _why_not(run, last[0], rows, int(origins[0]), resting, moving), explain),
+        )
+    mean_before = float(wrong_at_start.mean()) if shown else 0.0
+    text = f"{number(mean_before, 1)} wrong cells at the start on average, {number(float(wrong.mean()), 1)} at the end."
+    if right == n:
+        return (
+            "good",
+            f"Recalled, cell for cell, all {count(n)} times.",
+            join(text, _energy_words(run), explain),
+        )
+    if right:
+        return (
+            "warn",
+            f"Recalled {count(right)} of {count(n)} times, cell for cell.",
+            join(text, _energy_words(run), explain),
+        )
+    missed = int(np.flatnonzero(wrong)[0])
+    why = _why_not(run, last[missed], rows, int(origins[missed]), resting, moving)
+    return "bad", "Not recalled.", join(f"None of {count(n)} came back. {text}", why, explain)
+
+
+def _why_not(run: Run, state: Array, rows: Array, row: int, resting: bool | None, moving: int) -> str:
+    """Where it is instead."""
+    if moving:
+        return "It is still moving: run more steps."
+    if resting is False:
+        return f"Under this rule {_called(run, row)} is not a resting state."
+    other = _same(state, rows)
+    if other is not None:
+        return f"It came to rest in {_called(run, other)} instead."
+    negative = _same(1.0 - state, rows)
+    if negative is not None:
+        return f"It came to rest in the negative of {_called(run, negative)}."
+    return "It came to rest in a state that was never stored."
+
+
+def _same(state: Array, rows: Array) -> int | None:
+    at = np.flatnonzero((rows == state).all(axis=1))
+    return int(at[0]) if len(at) else None
+
+
+def _called(run: Run, row: int | None) -> str:
+    if row is None:
+        return "a stored row"
+    names = run.data.names
+    return f"‘{names[row]}’" if row < len(names) else f"row {row}"
+
+
+def _cells(n: int) -> str:
+    return plural(n, "wrong cell")
+
+
+def _moving(run: Run) -> int:
+    """How many of the followed chains changed in the last step; 0 where that cannot be told."""
+    traces = run.sampling.traces
+    if len(traces) < 2:
+        return 0
+    return int((traces[-1] != traces[-2]).any(axis=1).sum())
+
+
+def _flips(run: Run) -> int:
+    """How often a cell of the first chain changed, between one snapshot and the next."""
+    traces = run.sampling.traces
+    return int((traces[1:, 0] != traces[:-1, 0]).sum()) if traces.ndim == 3 and traces.shape[1] else 0
+
+
+def _energy_words(run: Run) -> str:
+    """Whether the energy of any followed chain ever rose."""
+    e = np.asarray(run.sampling.energies, dtype=float)
+    if e.ndim != 2 or len(e) < 2 or not np.isfinite(e).all():
+        return ""
+    tolerance = 1e-9 * max(1.0, float(np.abs(e).max()))
+    rises = int((np.diff(e, axis=0) > tolerance).any(axis=1).sum())
+    return "The energy never rose." if rises == 0 else f"The energy rose in {plural(rises, 'step')}."

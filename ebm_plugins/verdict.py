@@ -1,0 +1,233 @@
+"""One rule for what is said of a run, in the lab and in Compare.
+
+A run is 'as close as n draws can be' only when its total variation is under the 97.5 % quantile of n exact draws
+*and* its mean energy within 2.6 standard errors of the exact one. Each is missed by chance 2.5 and 0.9 times in
+100, so a perfect sampler is doubted about 3 times in 100. The last states of different chains are independent
+draws; where there are fewer than 50, the second half of the run is pooled and counts for its effective draws.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from ebm_plugins import recalled
+from ebm_plugins.records import Array, Run
+from ebm_plugins.wording import count, join, number, percent, ratio
+
+MOST_ERRORS = 2.6  # standard errors of the mean energy
+GROSS_ERRORS, GROSS_VARIATION = 5.0, 1.5  # beyond these, chance is no explanation
+FEW = 50  # states under which a run's second half is pooled
+LEAST = 12  # effective draws under which nothing can be said
+SEPARATE = 1.05  # R-hat above which single chains do not see the whole
+MOST_POOLED = 20_000
+PERFECT = "A perfect sampler is doubted about 3 times in 100."
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A sentence or two on a run. ``status`` is good, warn, bad or info; ``head`` is bold, ``text`` follows it."""
+
+    status: str
+    head: str
+    text: str = ""
+
+
+class Comparison(NamedTuple):
+    """States held against the truth: the draws they are worth, total variation and the floor's quantiles, mean
+    energy (units of E) and how many standard errors it is off, both NaN without energies, the wells' shares."""
+
+    draws: int
+    total_variation: float
+    floor: tuple[float, float, float]
+    energy: float
+    errors: float
+    shares: Array
+
+    @property
+    def close(self) -> bool:
+        """The one rule."""
+        return not self.total_variation > self.floor[2] and not abs(self.errors) > MOST_ERRORS
+
+    @property
+    def gross(self) -> bool:
+        """Whether it is off by more than bad luck explains."""
+        return self.total_variation > GROSS_VARIATION * self.floor[2] or abs(self.errors) > GROSS_ERRORS
+
+
+def judge(run: Run, explain: str = "", *, resting: bool | None = None) -> Verdict:
+    """What to say of a run. ``explain`` is the family's own sentence, said last; ``resting`` is whether the stored
+    rows rest under the rule, where that is known. Works for odd runs too: one state, no step, diverged at once."""
+    sampling = run.sampling
+    if sampling.diverged is not None:
+        return _diverged(run, explain)
+    if not len(sampling.last):
+        return Verdict(
+            "info", "Nothing has been sampled yet.", join("Add at least one state to start from.", explain)
+        )
+    if len(sampling.traces) <= 1 and len(sampling.steps) <= 1:
+        return Verdict("info", "This is the start.", join("No step has been taken yet. Run some.", explain))
+    if run.exactness == "descent":
+        return Verdict(*recalled.words(run, explain, resting))
+    truth = run.truth
+    if truth is None:
+        return Verdict("info", "The exact answer was not looked for.", join(_mixing(run), explain))
+    if truth.kind == "none":
+        status = "info" if run.space.discrete or truth.dim > 2 or not truth.dim else "warn"
+        return Verdict(status, "There is no exact answer here.", join(truth.reason, explain, _mixing(run)))
+    if not truth.comparable:
+        return _only_log_partition(run, explain)
+    compared = compare(run)
+    if compared is None:
+        text = "The run is not yet worth a dozen independent draws. Run more steps, or start more states."
+        return Verdict("warn", "Too early to tell.", join(text, _mixing(run), explain))
+    return _compared(run, compared, explain)
+
+
+def compare(run: Run) -> Comparison | None:
+    """The run's states held against its truth; None without probabilities or with under a dozen draws' worth."""
+    truth = run.truth
+    if truth is None or not truth.comparable:
+        return None
+    states, draws = pooled(run)
+    if draws < LEAST:
+        return None
+    variation = truth.total_variation(states, draws)
+    energy, errors = float("nan"), float("nan")
+    with np.errstate(all="ignore"):
+        energies = np.asarray(run.target.energy(states), dtype=float) * run.target.temperature
+    if np.isfinite(energies).all() and np.isfinite(truth.mean_energy) and np.isfinite(truth.energy_sd):
+        energy = float(energies.mean())
+        spread = max(truth.energy_sd, 1e-9 * max(1.0, abs(truth.mean_energy)))
+        errors = (energy - truth.mean_energy) / (spread / np.sqrt(draws))
+    return Comparison(draws, variation, truth.floor(draws), energy, float(errors), truth.shares(states))
+
+
+def pooled(run: Run) -> tuple[Array, int]:
+    """The states (m, free dim) to judge by, and how many independent draws they are worth: the last ones, or for
+    fewer than 50 the second half of the run with its effective number of draws."""
+    last = np.asarray(run.sampling.last, dtype=float)
+    free = run.free
+    if len(last) >= FEW:
+        return (last if free is None else last[:, free]), len(last)
+    traces = np.asarray(run.sampling.traces, dtype=float)
+    states = traces[(len(traces) + 1) // 2 :].reshape(-1, traces.shape[-1])
+    states = states[:: max(1, -(-len(states) // MOST_POOLED))]
+    ess = run.report.ess if run.report is not None else float("nan")
+    draws = int(min(ess, len(states))) if np.isfinite(ess) else 0
+    return (states if free is None else states[:, free]), draws
+
+
+def too_large(asked: float, limit: float) -> Verdict:
+    """What is said of a run that is refused before it starts: state updates asked for, and the limit."""
+    text = f"This asks for {number(asked, 0)} state updates; the limit is {number(limit, 0)}."
+    return Verdict("bad", "Too large to run here.", f"{text} Ask for fewer steps or particles.")
+
+
+def _diverged(run: Run, explain: str) -> Verdict:
+    every = int(getattr(run.configs.sample, "every", 1) or 1)
+    step = int(run.sampling.diverged or 0)
+    if step <= 1:
+        shown = "The start is shown." if step == 1 else "The start itself has no finite energy."
+    else:
+        shown = f"The last good step, {count((step - 1) * every)}, is shown."
+    cause = "" if explain else "The states or their energy left the range of numbers. Try a smaller step."
+    by = "at" if every == 1 else "by"
+    return Verdict("bad", f"Diverged {by} step {count(step * every)}.", join(cause, shown, explain))
+
+
+def _mixing(run: Run) -> str:
+    """What the chains alone say."""
+    report = run.report
+    if report is None or np.isnan(report.rhat) or (np.isnan(report.ess) and not np.isinf(report.rhat)):
+        return ""
+    if report.rhat > SEPARATE:
+        return f"The chains do not agree with each other yet (R-hat {ratio(report.rhat)})."
+    return f"The chains agree (R-hat {ratio(report.rhat)}), worth {count(report.ess)} independent draws."
+
+
+def _only_log_partition(run: Run, explain: str) -> Verdict:
+    truth = run.truth
+    assert truth is not None
+    if truth.kind == "bracket":
+        value = f"log Z lies between {number(truth.lower, 2)} and {number(truth.upper, 2)}, by estimate."
+    else:
+        value = f"log Z is {number(truth.log_partition, 4)}, exactly."
+    apart = run.report is not None and run.report.rhat > SEPARATE
+    states = "There are too many states to list, so only the chains themselves can be judged."
+    head = "Has not mixed." if apart else "Only log Z is known here."
+    return Verdict("warn" if apart else "info", head, join(_mixing(run), value, states, explain))
+
+
+def _compared(run: Run, found: Comparison, explain: str) -> Verdict:
+    if found.close:
+        text = join(_whole(run, found), _seldom(run), explain)
+        return Verdict("good", f"As close as {count(found.draws)} draws can be.", text)
+    thing, in_a_well = _worst(run, found)
+    rhat = run.report.rhat if run.report is not None else float("nan")
+    if not found.gross:
+        more = f"{PERFECT} Run on, or change the seed, to tell."
+        if run.exactness == "biased":
+            more = "This method is biased, and more steps do not take that away. " + more
+        head = f"Not quite as close as {count(found.draws)} draws can be."
+        return Verdict("warn", head, join(thing, more, explain))
+    if run.exactness == "biased" and not in_a_well and not rhat > SEPARATE:
+        more = "This method is not exact, and more steps do not take that away. Take smaller ones, or an exact method."
+        return Verdict("warn", "Biased.", join(thing, explain or more))
+    if rhat <= 1.01 and not in_a_well and run.exactness != "biased":
+        more = "The chains agree with each other, so either all of them miss the same part, or this is not the right target."
+        return Verdict("bad", "Mixed, but not to the exact answer.", join(thing, more, explain))
+    return Verdict("bad", "Has not mixed.", join(thing, explain or "Run more steps, or take larger ones."))
+
+
+def _whole(run: Run, found: Comparison) -> str:
+    """Sampled beside exact, in one or two sentences."""
+    truth = run.truth
+    assert truth is not None
+    if len(found.shares):
+        sampled = ", ".join(percent(s) for s in found.shares)
+        exact = ", ".join(percent(w.share) for w in truth.wells)
+        return f"The crowd fills the wells {sampled}; exactly it is {exact}."
+    low, _, high = found.floor
+    parts = [
+        f"Total variation is {number(found.total_variation)}; exact draws come to between {number(low)} and {number(high)}."
+    ]
+    if np.isfinite(found.energy):
+        parts.append(f"The mean energy is {number(found.energy)}; exactly it is {number(truth.mean_energy)}.")
+    return join(*parts)
+
+
+def _seldom(run: Run) -> str:
+    report = run.report
+    if report is None or not report.rhat > SEPARATE:
+        return ""
+    if run.truth is not None and run.truth.wells:
+        start = "But a single particle seldom leaves its well"
+    else:
+        start = "But a single chain seldom leaves its part"
+    return f"{start}, so averages along one path are not to be trusted yet."
+
+
+def _worst(run: Run, found: Comparison) -> tuple[str, bool]:
+    """The thing that is most off, named, and whether it is a well."""
+    truth = run.truth
+    assert truth is not None
+    wells = truth.wells
+    if wells and len(found.shares) == len(wells):
+        exact = np.array([w.share for w in wells])
+        off = (found.shares - exact) / np.sqrt(np.maximum(exact * (1 - exact), 1e-9) / found.draws)
+        worst = int(np.argmax(np.abs(off)))
+        if abs(off[worst]) > MOST_ERRORS:
+            name, share = wells[worst].name.lower(), percent(found.shares[worst])
+            return f"The {name} well holds {share} of the particles instead of {percent(exact[worst])}.", True
+    if abs(found.errors) > MOST_ERRORS:
+        off_by = number(abs(found.errors), 1) if abs(found.errors) < 1000 else "over 1000"
+        text = f"The mean energy is {number(found.energy)} instead of {number(truth.mean_energy)}, {off_by} standard errors off."
+        return text, False
+    text = f"Total variation is {number(found.total_variation)}, where {count(found.draws)} exact draws stay under {number(found.floor[2])}."
+    return text, False
+
+
+__all__ = ["Comparison", "Verdict", "compare", "judge", "pooled", "too_large"]
