@@ -46,7 +46,13 @@ def conclude(run: Run, made: Plan, fixed: Array | None) -> Run:
 
     family, target = made.family, run.target
     clamped = (b"" if fixed is None else fixed.tobytes(), b"" if made.free is None else made.free.tobytes())
-    learned: tuple[Any, ...] = (made.training_digest, made.temperature, run.training.count, *clamped)
+    code = (
+        family.energy,
+        family.gradient,
+        family.log_partition,
+        family.bracket,
+    )  # a plugin may have been edited
+    learned: tuple[Any, ...] = (*code, made.training_digest, made.temperature, run.training.count, *clamped)
     support = None
     if run.free is None:
         support = _asked(family, "support", run.params, run.sampling.last[:1])

@@ -24,7 +24,9 @@ BOWL = replace(
     cases.BOWL,
     presets={
         "Usual": RunSpec(family="bowl", dataset="cloud", start=starts.Noise(50)),
-        "Far away": RunSpec(family="bowl", dataset="cloud", sample={"scale": 3.0}, start=starts.Drawn(states=DOTS)),
+        "Far away": RunSpec(
+            family="bowl", dataset="cloud", sample={"scale": 3.0}, start=starts.Drawn(states=DOTS)
+        ),
         "Stopped": RunSpec(family="bowl", dataset="cloud", train_stop=2, sampler="nudge"),
     },
 )
@@ -35,11 +37,17 @@ SPECS = [
     *BOWL.presets.values(),
     RunSpec(family="bowl", seed=12, train={"rate": 0.1}, sample={"every": 3}),
     RunSpec(family="bowl", sampler="nudge", train_stop=3, sample_stop=0),
-    RunSpec(family="bowl", dataset="cloud", start=starts.Corrupted(rows=(3, 4), kind="noise", amount=0.1, copies=2)),
+    RunSpec(
+        family="bowl",
+        dataset="cloud",
+        start=starts.Corrupted(rows=(3, 4), kind="noise", amount=0.1, copies=2),
+    ),
     RunSpec(family="bowl", dataset="cloud", start=starts.Data(rows=(0,), copies=7)),
     RunSpec(family="bowl", dataset="cloud", sampler="nudge", start=starts.Noise(9, free=(False, True))),
     RunSpec(family="grid", dataset="lamps"),
-    RunSpec(family="grid", dataset="lamps", start=starts.Drawn(states=starts.pack(np.eye(3), BinaryGrid(1, 3)))),
+    RunSpec(
+        family="grid", dataset="lamps", start=starts.Drawn(states=starts.pack(np.eye(3), BinaryGrid(1, 3)))
+    ),
 ]
 
 
@@ -62,10 +70,23 @@ def test_defaults_are_left_out_and_a_full_link_has_them_all():
     assert preset_of(far, REGISTRY) == "Far away"
     assert preset_of(replace(far, seed=3), REGISTRY) == ""
     full = write(usual, REGISTRY, full=True)
-    for part in ("data=cloud", "train.epochs=5", "train.rate=0.5", "sample.steps=20", "start=noise", "start.n=50", "seed=0", "v="):
+    for part in (
+        "data=cloud",
+        "train.epochs=5",
+        "train.rate=0.5",
+        "sample.steps=20",
+        "start=noise",
+        "start.n=50",
+        "seed=0",
+        "v=",
+    ):
         assert part in full
-    changed = replace(BOWL, presets={"Usual": RunSpec(family="bowl", dataset="cloud", seed=99, start=starts.Noise(7))})
-    assert parse(full, replace(REGISTRY, families={"bowl": changed}))[0] == usual, "a changed default changes no old link"
+    changed = replace(
+        BOWL, presets={"Usual": RunSpec(family="bowl", dataset="cloud", seed=99, start=starts.Noise(7))}
+    )
+    assert parse(full, replace(REGISTRY, families={"bowl": changed}))[0] == usual, (
+        "a changed default changes no old link"
+    )
 
 
 @pytest.mark.parametrize(
@@ -143,7 +164,11 @@ def test_any_query_gives_a_spec_that_resolves_and_names_what_it_ignored(query):
     assert read == spec
     for name in query:
         plain = name.strip().lower()
-        if "." not in plain and plain not in {*known, "data", "preset", "sampler", "seed", "start", "stop"} and query[name] != []:
+        if (
+            "." not in plain
+            and plain not in {*known, "data", "preset", "sampler", "seed", "start", "stop"}
+            and query[name] != []
+        ):
             assert any(m.parameter == plain[:60] or m.parameter for m in mended), name
 
 

@@ -57,7 +57,8 @@ class Walk(Config):
 
 
 def energy(params, x):
-    return 0.5 * ((x - params["mean"]) ** 2).sum(axis=1)
+    with np.errstate(over="ignore"):
+        return 0.5 * ((x - params["mean"]) ** 2).sum(axis=1)
 
 
 def train(data, config, rng):
@@ -103,14 +104,24 @@ GRID = Family(
 )  # fmt: skip
 FLIP = Sampler(key="flip", title="Flip", summary="", accepts=(BinaryGrid,), config=NoConfig, sample=flip)
 NUDGE = Sampler(
-    key="nudge", title="Nudge", summary="", accepts=(Plane,), config=NoConfig, sample=nudge, needs_gradient=True
+    key="nudge",
+    title="Nudge",
+    summary="",
+    accepts=(Plane,),
+    config=NoConfig,
+    sample=nudge,
+    needs_gradient=True,
 )
 CLOUD = Dataset(
     key="cloud", title="Cloud", summary="", space=Plane(),
     load=lambda: Data(x=np.random.default_rng(0).standard_normal((50, 2)), space=Plane(), name="cloud"),
 )  # fmt: skip
 EMPTY = Dataset(
-    key="plane", title="Plane", summary="", space=Plane(), load=lambda: Data(x=np.zeros((0, 2)), space=Plane())
+    key="plane",
+    title="Plane",
+    summary="",
+    space=Plane(),
+    load=lambda: Data(x=np.zeros((0, 2)), space=Plane()),
 )
 LAMPS = Dataset(
     key="lamps", title="Lamps", summary="", space=BinaryGrid(1, 3),
@@ -137,7 +148,7 @@ def test_resolve_fills_in_everything_and_is_idempotent():
     assert spec.start == starts.Noise(300)
     assert resolve(spec, REGISTRY) == spec
     assert RunSpec.from_dict(json.loads(json.dumps(spec.as_dict()))) == spec
-    assert pickle.loads(pickle.dumps(spec)) == spec  # noqa: S301 - our own object, for worker processes
+    assert pickle.loads(pickle.dumps(spec)) == spec
 
 
 @pytest.mark.parametrize(
@@ -316,7 +327,9 @@ def test_a_generator_without_a_length_gets_three_hundred_snapshots():
 
 
 def test_clamped_cells_stay_and_the_truth_conditions_on_them():
-    start = starts.Drawn(states=starts.pack(np.array([[1.0, 0, 1]]), BinaryGrid(1, 3)), copies=40, free=(False, True, True))
+    start = starts.Drawn(
+        states=starts.pack(np.array([[1.0, 0, 1]]), BinaryGrid(1, 3)), copies=40, free=(False, True, True)
+    )
     made = run(RunSpec(family="grid", dataset="lamps", sampler="flip", start=start), REGISTRY)
     assert (made.sampling.frames[:, :, 0] == 1).all()
     assert made.truth.kind == "enumeration"
@@ -393,5 +406,8 @@ def test_a_plugin_that_edits_what_it_yielded_cannot_change_what_was_kept():
             x += 1.0
             yield Snapshot(x)
 
-    made = run(RunSpec(family="bowl", start=starts.Drawn(states=starts.pack(np.zeros((1, 2)), Plane()))), changed(BOWL, sample=edits))
+    made = run(
+        RunSpec(family="bowl", start=starts.Drawn(states=starts.pack(np.zeros((1, 2)), Plane()))),
+        changed(BOWL, sample=edits),
+    )
     assert made.sampling.frames[:, 0, 0].tolist() == [0, 1, 2, 3, 4, 5]
