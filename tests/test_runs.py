@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import json
-import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -148,7 +148,7 @@ def test_resolve_fills_in_everything_and_is_idempotent():
     assert spec.start == starts.Noise(300)
     assert resolve(spec, REGISTRY) == spec
     assert RunSpec.from_dict(json.loads(json.dumps(spec.as_dict()))) == spec
-    assert pickle.loads(pickle.dumps(spec)) == spec
+    assert copy.deepcopy(spec) == spec
 
 
 @pytest.mark.parametrize(
