@@ -223,6 +223,11 @@ def test_good_packages_work_with_each_other_and_the_built_ins(driven: dict[str, 
     }  # fmt: skip
 
 
+def test_a_chequerboard_update_on_an_odd_torus_would_be_caught(driven: dict[str, Any]) -> None:
+    """Measured 0.147 against an upper floor of 0.079: the test above has the power to see that bug."""
+    assert driven["planted"]["total_variation"] > 1.5 * driven["planted"]["floor"]
+
+
 def test_command_line_runs_a_third_party_link(python: Path, tmp_path: Path) -> None:
     import numpy as np
 

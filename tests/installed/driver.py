@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 
-from ebm_plugins import PluginError, RunSpec, load, run, starts
+import numpy as np
+
+from ebm_plugins import PluginError, RunSpec, Snapshot, load, run, starts
 from ebm_plugins.runs import result_digest
 
 GOOD = ("ebm-ising", "ebm-flips", "ebm-crosses")
@@ -33,6 +36,23 @@ def mix(registry, **asked):
     }
 
 
+def chequerboard(params, config, rng, x):
+    """The planted bug: all black cells at once, then all white ones. On an odd torus some of them are neighbours."""
+    side = round(x.shape[1] ** 0.5)
+    black = np.add.outer(np.arange(side), np.arange(side)).ravel() % 2 == 0
+    while True:
+        for cells in (black, ~black):
+            on = 1 / (1 + np.exp(-2 * (2 * x - 1) @ params["neighbours"] / config.temperature))
+            x = np.where(cells, rng.random(x.shape) < on, x).astype(float)
+        yield Snapshot(x)
+
+
+def planted(registry):
+    """The registry with the bug in its Ising family, under another key: truths are kept by key."""
+    bad = replace(registry.families["ising"], key="ising-bad", sample=chequerboard)
+    return replace(registry, families={**registry.families, "ising-bad": bad})
+
+
 def main():
     names = sys.argv[1 : sys.argv.index("--run")]
     to_run = sys.argv[sys.argv.index("--run") + 1 :]
@@ -44,6 +64,7 @@ def main():
             temperature=4.0),
         mix(alone, family="hopfield", sampler="flips", n=4000, steps=400, every=20, temperature=1.0),
     ]  # fmt: skip
+    found["planted"] = mix(planted(alone), family="ising-bad", n=4000, steps=60, temperature=2.5)
     for name in names:
         distribution = DISTRIBUTIONS.get(name, "ebm-" + name.replace("_", "-"))
         registry = load((*GOOD, distribution))
