@@ -135,7 +135,7 @@ def knobs(model: type[BaseModel]) -> tuple[Knob, ...]:
     found = []
     for name, info in model.model_fields.items():
         extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
-        default = info.get_default(call_default_factory=True)  # type: ignore[call-arg]
+        default = info.get_default(call_default_factory=True)
         common: dict[str, Any] = {
             "name": name,
             "default": default,
@@ -165,7 +165,7 @@ def _knob(annotation: Any, common: dict[str, Any], bounds: dict[str, float], row
     if annotation is bool:
         return Knob(kind="bool", **common)
     if annotation in (int, float):
-        return Knob(kind=annotation.__name__, **common, **bounds)
+        return Knob(kind=annotation.__name__, **{**common, **bounds})
     if origin is Literal:
         return Knob(kind="choice", options=args, **common)
     if origin is tuple and args:
