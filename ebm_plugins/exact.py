@@ -109,6 +109,8 @@ def quadrature(energy: Energy, dim: int, box: Array | None = None) -> Truth:
             mass = cells.node_masses(found.floor).ravel()
             nearest = minima.nearest(cells.nodes().reshape(-1, 2), centres)
             shares = np.bincount(nearest, weights=mass, minlength=len(centres)) / mass.sum()
+            order = np.argsort(-shares, kind="stable")
+            centres, shares = centres[order], shares[order]
     return Truth(
         kind="quadrature", log_partition=found.log_partition, standard_error=found.error,
         lower=found.log_partition, upper=found.log_partition, dim=dim,

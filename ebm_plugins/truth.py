@@ -68,7 +68,7 @@ class Truth:
 
     @property
     def wells(self) -> tuple[Well, ...]:
-        """The wells of an energy on the plane, where it has two to six; otherwise none."""
+        """The wells of an energy on the plane, the fullest first, where it has two to six; otherwise none."""
         if self.well_centres is None or self.well_shares is None:
             return ()
         names = minima.names(self.well_centres)

@@ -1,0 +1,278 @@
+"""The verdict: its false-alarm rate, its words, and that no run is too odd for it."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from itertools import product
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from ebm_plugins import diagnostics, exact, starts
+from ebm_plugins.records import Configs, Data, Run, Sampling, Target, Training
+from ebm_plugins.spaces import BinaryGrid, Plane, Vectors
+from ebm_plugins.specs import RunSpec
+from ebm_plugins.verdict import Verdict, compare, judge, too_large
+
+CENTRES = np.array([(-2.0, -1.0), (2.0, 1.0), (0.0, 3.0)])
+
+
+def three_wells(confinement):
+    def energy(x):
+        squares = ((x[:, None, :] - CENTRES) ** 2).sum(axis=-1)
+        return confinement * (x**2).sum(axis=1) - np.exp(-squares / (2 * np.array([0.8, 1.0, 0.7]) ** 2)) @ [
+            3,
+            2,
+            2.5,
+        ]
+
+    return energy
+
+
+WELLS = Target(energy=three_wells(0.05), gradient=None, space=Plane())
+TRUTH = exact.truth_of(WELLS)
+
+
+def made(states, target=WELLS, truth=TRUTH, *, space=None, data=None, start=None, traces=None, **changes):
+    """A run that ended in these states (n, dim), with traces that follow the first chains (default: independent)."""
+    states = np.asarray(states, dtype=float)
+    space = space or target.space
+    n, dim = states.shape
+    if traces is None:
+        traces = np.stack([states[:64], states[:64]])
+    energies = np.array([np.asarray(target.energy(t)) for t in traces]).reshape(len(traces), -1)
+    report = changes.pop("report", None) or diagnostics.report(traces, energies, {})
+    fields = {"diverged": changes.pop("diverged", None)}
+    sampling = Sampling(
+        frames=traces[[0, -1]], steps=np.array([0, len(traces) - 1]), last=states, metrics={}, traces=traces,
+        energies=energies, **fields,
+    )  # fmt: skip
+    nothing = Data(x=np.empty((0, dim)), space=space)
+    return Run(
+        spec=RunSpec(family="test", start=start or starts.Noise(n)), data=data or nothing, params={}, target=target,
+        configs=Configs(train=None, sample=SimpleNamespace(every=changes.pop("every", 1))),
+        training=Training(frames=({},), steps=np.array([0]), metrics={}), sampling=sampling, space=space,
+        truth=truth, report=report, **changes,
+    )  # fmt: skip
+
+
+def test_a_perfect_sampler_is_doubted_about_three_times_in_a_hundred():
+    """Total variation is missed by chance with probability 0.025, the mean energy with 0.009: together between
+    0.025 and 0.034. Over 1,000 sets of 300 exact draws the count must lie in the central 1 − 1e-6 of the binomials
+    with those rates (widened by the 0.0035 that 2,000 replicates leave unknown of the floor)."""
+    rng = np.random.default_rng(11)
+    run = made(np.zeros((300, 2)))
+    doubted = 0
+    for _ in range(1000):
+        states = TRUTH.draw(300, rng)
+        doubted += not compare(
+            dataclasses.replace(run, sampling=dataclasses.replace(run.sampling, last=states))
+        ).close
+    assert (
+        binom.ppf(5e-7, 1000, 0.025 - 3 * 0.0035) <= doubted <= binom.ppf(1 - 5e-7, 1000, 0.034 + 3 * 0.0035)
+    )
+
+
+def test_exact_draws_are_as_close_as_draws_can_be():
+    verdict = judge(made(TRUTH.draw(300, np.random.default_rng(0))))
+    assert verdict.status == "good"
+    assert verdict.head == "As close as 300 draws can be."
+    assert re.fullmatch(
+        "The crowd fills the wells .*\u202f%.*; exactly it is 44\u202f%, 33\u202f%, 23\u202f%\\.",
+        judge(made(TRUTH.draw(300, np.random.default_rng(0)))).text,
+    )
+
+
+def test_chains_that_stay_in_their_wells_are_named_even_where_the_crowd_is_right():
+    states = TRUTH.draw(300, np.random.default_rng(0))
+    rng = np.random.default_rng(1)
+    traces = states[None, :64] + 0.05 * rng.standard_normal((100, 64, 2))
+    verdict = judge(made(states, traces=traces))
+    assert verdict.status == "good"
+    assert "a single particle seldom leaves its well" in verdict.text
+
+
+def test_a_missed_well_is_named_first():
+    rng = np.random.default_rng(2)
+    states = TRUTH.draw(3000, rng)
+    right = states[:, 0] > 0.9
+    keep = np.concatenate([states[~right], states[right][: len(states[right]) // 5]])[:1500]
+    keep = keep[rng.permutation(len(keep))][:300]
+    verdict = judge(made(keep))
+    assert verdict.status == "bad"
+    assert verdict.head == "Has not mixed."
+    assert verdict.text.startswith("The right well holds ")
+    assert "instead of 33\u202f%." in verdict.text
+
+
+def wide(n=3000, seed=3):
+    """Draws of a normal 1.2 times too wide, for the standard normal: as a biased sampler leaves them."""
+    target = Target(energy=lambda x: 0.5 * (x**2).sum(axis=1), gradient=None, space=Plane())
+    return target, exact.truth_of(target), 1.2 * np.random.default_rng(seed).standard_normal((n, 2))
+
+
+def agreeing(chains=64, draws=200):
+    return np.random.default_rng(4).standard_normal((draws, chains, 2))
+
+
+def test_bias_is_told_from_not_mixing():
+    target, truth, states = wide()
+    biased = judge(made(states, target, truth, traces=agreeing(), exactness="biased"))
+    assert (biased.status, biased.head) == ("warn", "Biased.")
+    assert "The mean energy is 1.4" in biased.text
+    assert "instead of 1.00" in biased.text
+    unfaithful = judge(made(states, target, truth, traces=agreeing()))
+    assert unfaithful.head == "Mixed, but not to the exact answer."
+    apart = agreeing() + np.linspace(-3, 3, 64)[None, :, None]
+    assert judge(made(states, target, truth, traces=apart)).head == "Has not mixed."
+
+
+def test_a_small_miss_is_not_called_wrong():
+    """Means 3 standard errors high, which is beyond 2.6 and under 5."""
+    target, truth, _ = wide()
+    rng = np.random.default_rng(5)
+    states = truth.draw(300, rng)
+    scale = np.sqrt((1 + 3 / np.sqrt(300)) / (0.5 * (states**2).sum(axis=1)).mean())
+    verdict = judge(made(scale * states, target, truth))
+    assert verdict.status == "warn"
+    assert verdict.head == "Not quite as close as 300 draws can be."
+    assert "3 times in 100" in verdict.text
+
+
+def test_no_confinement_no_exact_answer():
+    target = Target(energy=three_wells(0.0), gradient=None, space=Plane())
+    verdict = judge(made(np.zeros((300, 2)), target, exact.truth_of(target)), "Set Confinement above 0.")
+    assert verdict.status == "warn"
+    assert verdict.head == "There is no exact answer here."
+    assert (
+        verdict.text == "exp(−E) never falls below 1, so its integral is infinite. Set Confinement above 0."
+    )
+
+
+def test_a_grid_too_large_to_list_says_so():
+    target = Target(energy=lambda x: x.sum(axis=1), gradient=None, space=BinaryGrid(8, 8))
+    truth = exact.truth_of(target)
+    verdict = judge(made(np.zeros((100, 64)), target, truth))
+    assert verdict.status == "info"
+    assert "64 cells have 1.8 × 10¹⁹ states" in verdict.text
+    known = exact.truth_of(target, log_partition=12.34567)
+    verdict = judge(made(np.zeros((100, 64)), target, known))
+    assert verdict.head == "Only log Z is known here."
+    assert "12.3457" in verdict.text
+
+
+def test_divergence_names_the_step_and_what_is_shown():
+    verdict = judge(made(np.zeros((300, 2)), diverged=23), "Try η ≤ 0.2.")
+    assert verdict == Verdict("bad", "Diverged at step 23.", "The last good step, 22, is shown. Try η ≤ 0.2.")
+    assert judge(made(np.zeros((300, 2)), diverged=23, every=10)).head == "Diverged by step 230."
+    assert "The start is shown." in judge(made(np.zeros((300, 2)), diverged=1)).text
+    assert judge(made(np.zeros((300, 2)), diverged=0)).status == "bad"
+
+
+def test_one_chain_is_judged_by_what_its_second_half_is_worth():
+    target, truth, _ = wide()
+    rng = np.random.default_rng(6)
+    good = judge(made(np.zeros((1, 2)), target, truth, traces=rng.standard_normal((2001, 1, 2))))
+    assert good.status == "good"
+    draws = int(re.search(r"As close as (\d+) draws", good.head)[1])
+    assert 500 < draws <= 1000
+    slow = np.cumsum(0.02 * rng.standard_normal((400, 1, 2)), axis=0)
+    assert judge(made(np.zeros((1, 2)), target, truth, traces=slow)).head == "Too early to tell."
+
+
+BAR, LINE = (np.eye(16)[0:4].sum(axis=0), np.eye(16)[8:12].sum(axis=0))
+PATTERNS = Data(x=np.array([BAR, LINE]), space=BinaryGrid(4, 4), names=("Bar", "Line"))
+FLAT = Target(energy=lambda x: -x @ BAR, gradient=None, space=BinaryGrid(4, 4))
+
+
+def recall(ends, begins, energies=None, **changes):
+    ends, begins = np.atleast_2d(ends), np.atleast_2d(begins)
+    start = starts.Corrupted(rows=(0,), copies=len(ends))
+    run = made(
+        ends,
+        FLAT,
+        None,
+        data=PATTERNS,
+        start=start,
+        traces=np.stack([begins, ends, ends]),
+        exactness="descent",
+        **changes,
+    )
+    return (
+        run
+        if energies is None
+        else dataclasses.replace(run, sampling=dataclasses.replace(run.sampling, energies=energies))
+    )
+
+
+def damaged(*cells):
+    x = BAR.copy()
+    x[list(cells)] = 1 - x[list(cells)]
+    return x
+
+
+def test_recall_is_counted_cell_for_cell():
+    down = np.array([[0.0], [-3.0], [-3.0]])
+    verdict = judge(recall(BAR, damaged(0, 1, 5), down))
+    assert verdict == Verdict(
+        "good", "Recalled, cell for cell.",
+        "3 wrong cells at the start, none at the end, after 3 flips. The energy never rose.",
+    )  # fmt: skip
+    up = np.array([[0.0], [1.0], [-3.0]])
+    assert "The energy rose in one step." in judge(recall(BAR, damaged(0), up)).text
+
+
+def test_no_recall_says_where_it_ended():
+    verdict = judge(recall(LINE, damaged(0)), "Try Pseudo-inverse.")
+    assert (verdict.status, verdict.head) == ("bad", "Not recalled.")
+    assert (
+        verdict.text
+        == "One wrong cell at the start, 8 at the end. It came to rest in ‘Line’ instead. Try Pseudo-inverse."
+    )
+    assert "the negative of ‘Bar’" in judge(recall(1 - BAR, damaged(0))).text
+    assert "never stored" in judge(recall(damaged(9), damaged(0))).text
+    assert (
+        "Under this rule ‘Bar’ is not a resting state."
+        in judge(recall(damaged(9), damaged(0)), resting=False).text
+    )
+
+
+def test_many_probes_are_counted():
+    ends, begins = np.array([BAR, BAR, LINE, BAR]), np.tile(damaged(0, 1), (4, 1))
+    assert judge(recall(ends, begins)).head == "Recalled 3 of 4 times, cell for cell."
+    assert judge(recall(ends[:2], begins[:2])).head == "Recalled, cell for cell, all 2 times."
+    assert judge(recall(ends[2:3].repeat(2, axis=0), begins[:2])).text.startswith("None of 2 came back.")
+
+
+def test_too_large_names_both_numbers():
+    assert too_large(4.0e9, 2.0e8).text.startswith(
+        "This asks for 4.0 × 10⁹ state updates; the limit is 2.0 × 10⁸."
+    )
+
+
+@pytest.mark.parametrize("dim", [1, 2, 9, 64])
+@pytest.mark.parametrize("discrete", [True, False])
+def test_no_run_is_too_odd(dim, discrete):
+    rng = np.random.default_rng(7)
+    space = BinaryGrid(1, dim) if discrete else Plane() if dim == 2 else Vectors(dim)
+    data = Data(x=space.noise(2, rng), space=space)
+    bowl, broken, flat = (
+        (lambda x: 0.5 * (x**2).sum(axis=1)),
+        (lambda x: np.full(len(x), np.nan)),
+        (lambda x: 0.0 * x[:, 0]),
+    )
+    for energy, n, steps in product((bowl, broken, flat), (0, 1, 49, 60), (0, 1, 9)):
+        target = Target(energy=energy, gradient=None, space=space)
+        traces = np.array([space.noise(n, rng) for _ in range(steps + 1)])
+        first = made(space.noise(n, rng), target, exact.truth_of(target), traces=traces, data=data)
+        for exactness, diverged in product(("exact", "asymptotic", "biased", "descent"), (None, 0, 1)):
+            for start in (starts.Noise(max(n, 1)), starts.Corrupted(rows=(0,), copies=max(n, 1)), None):
+                sampling = dataclasses.replace(first.sampling, diverged=diverged)
+                spec = dataclasses.replace(first.spec, start=start)
+                verdict = judge(dataclasses.replace(first, sampling=sampling, spec=spec, exactness=exactness))
+                assert verdict.status in ("good", "warn", "bad", "info")
+                assert verdict.head.endswith(".")
+                assert not re.search(r"\b(nan|inf)\b", f"{verdict.head} {verdict.text}", re.IGNORECASE)
