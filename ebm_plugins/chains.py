@@ -128,8 +128,8 @@ def adjusted(
 
 
 def tuned(step_size: float, acceptance: float, aim: float, t: int) -> float:
-    """The step size after step ``t`` (from 1) of warm-up: log η + t^(−0.6) (acceptance − aim).
+    """The step size after step ``t`` (from 1) of warm-up: log η + 2 t^(−0.6) (acceptance − aim).
 
     Robbins and Monro's (1951) recursion; the gains sum to infinity and their squares do not, so η settles.
     """
-    return float(step_size * math.exp(t**-0.6 * (acceptance - aim)))
+    return float(step_size * math.exp(2.0 * t**-0.6 * (acceptance - aim)))
