@@ -127,7 +127,7 @@ def _between(energy: Array) -> Array:
     density too thin for exp(−E) at the nodes still shows as a valley of the smoother E."""
     least = energy.min(axis=(1, 2))
     most = energy.max(axis=(1, 2))
-    rows = np.flatnonzero(np.isfinite(most) & (most - least > 1.0))
+    rows = np.flatnonzero(np.where(np.isfinite(most), most, least) > least + 1.0)
     if not len(rows):
         return least
     to_series = _rule()[3]
