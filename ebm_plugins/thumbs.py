@@ -20,6 +20,7 @@ from ebm_plugins.spaces import BinaryGrid, Pairs, Plane, Space, Vectors
 WIDTH, HEIGHT = 320, 180
 BANDS = 14
 PARTICLES, TRAILS, STEPS = 150, 75, 9
+FEW = 8  # chains that are shown with the whole way that they went
 TILES = (6, 3)  # columns and rows of a sheet of states
 SHADES = 8
 
@@ -59,13 +60,13 @@ def _(space: Plane, run: Run) -> str:
 def _(space: BinaryGrid, run: Run) -> str:
     states = _finite(run.sampling.last)
     if len(states) >= TILES[0] * TILES[1]:
-        return _sheet(states, (space.rows, space.cols))
+        return _sheet(states, (space.rows, space.cols), cells=True)
     return _film(run, (space.rows, space.cols))
 
 
 @picture.register
 def _(space: Vectors, run: Run) -> str:
-    return _sheet(_finite(run.sampling.last), space.shape) if space.shape else _projection(run)
+    return _sheet(_finite(run.sampling.last), space.shape, cells=False) if space.shape else _projection(run)
 
 
 @picture.register
@@ -74,11 +75,14 @@ def _(space: Pairs, run: Run) -> str:
 
 
 def _plane(run: Run) -> str:
-    """The energy in flat bands, trails, and the last states."""
-    frames = run.sampling.frames
+    """The energy in flat bands, trails, and the last states; of a few chains, the whole way that they went."""
     last = _finite(run.sampling.last)[:PARTICLES]
     rows = _finite(run.data.x)[:PARTICLES] if run.data.x.ndim == 2 and run.data.x.shape[1] == 2 else last[:0]
-    low, high = _view(np.vstack([last, rows]) if len(last) + len(rows) else np.zeros((1, 2)))
+    few = run.sampling.frames.shape[1] <= FEW
+    kept = run.sampling.frames[:, :TRAILS][0 if few else -STEPS :]
+    way = _finite(kept.reshape(-1, 2)) if few else last[:0]
+    shown = np.vstack([last, rows, way])
+    low, high = _view(shown if len(shown) else np.zeros((1, 2)))
 
     def place(x: NDArray[Any]) -> NDArray[Any]:
         return np.column_stack(
@@ -88,18 +92,15 @@ def _plane(run: Run) -> str:
             ]
         )
 
-    shapes = [_bands(run, low, high)] if run.free is None else []
+    shapes = [_bands(run, low, high, shown)] if run.free is None else []
     shapes.append(_dots(place(rows), "data", 2.0))
-    few = frames.shape[1] <= 8
-    kept = frames[:, : TRAILS if not few else 8][-1000 if few else -STEPS :]
     paths = [_line(place(path)) for path in np.swapaxes(kept, 0, 1) if np.isfinite(path).all()]
     if paths and len(kept) > 1:
-        opacity = 0.8 if few else 0.5
         shapes.append(
             f'<path d="{"".join(paths)}" fill="none" stroke-width="1" stroke-linejoin="round" '
-            f'opacity="{opacity}" {role("model", "stroke")}/>'
+            f'opacity="{0.8 if few else 0.5}" {role("model", "stroke")}/>'
         )
-    shapes.append(_dots(place(last), "model", 2.6))
+    shapes.append(_dots(place(last), "model", 3.2 if few else 2.6))
     return "".join(shapes)
 
 
@@ -112,8 +113,11 @@ def _view(points: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     return middle - half, middle + half
 
 
-def _bands(run: Run, low: NDArray[Any], high: NDArray[Any]) -> str:
-    """Fourteen flat bands of energy, low to high, dark to paper. Nothing for a model without an energy."""
+def _bands(run: Run, low: NDArray[Any], high: NDArray[Any], states: NDArray[Any]) -> str:
+    """Fourteen flat bands of energy, low to high, dark to paper. Nothing for a model without an energy.
+
+    The scale ends where nearly all of the states do, so that it shows the wells and not the walls.
+    """
     cols, rows = 97, 55
     step = (high - low) / (np.array([cols, rows]) - 3)  # one step beyond the window on every side
     x = low[0] + step[0] * (np.arange(cols) - 1)
@@ -123,7 +127,9 @@ def _bands(run: Run, low: NDArray[Any], high: NDArray[Any]) -> str:
     known = energy[np.isfinite(energy)]
     if len(known) < energy.size // 2:
         return ""
-    bottom, top = float(known.min()), float(np.quantile(known, 0.9))
+    visited = np.asarray(run.target.energy(states), dtype=float) if len(states) else known
+    bottom, middle, wall = (float(v) for v in np.quantile(known, [0.0, 0.4, 0.9]))
+    top = min(max(float(np.quantile(visited, 0.95)), middle), wall)
     if not top > bottom:
         return ""
     light, dark = (_ramp(colours, BANDS) for colours in (ENERGY_LIGHT, ENERGY_DARK))
@@ -144,21 +150,29 @@ def _film(run: Run, shape: tuple[int, int]) -> str:
         return ""
     to_go = np.abs(frames - frames[-1]).sum(axis=1)
     middle = int(np.abs(to_go - to_go[0] / 2).argmin()) if to_go[0] else len(frames) // 2
-    return _tiles(frames[[0, middle, -1]], shape, columns=3, rows=1, margin=14, gap=10)
+    return _tiles(frames[[0, middle, -1]], shape, columns=3, rows=1, margin=14, gap=10, cells=True)
 
 
-def _sheet(states: NDArray[Any], shape: tuple[int, int]) -> str:
+def _sheet(states: NDArray[Any], shape: tuple[int, int], *, cells: bool) -> str:
     """A sheet of states as images, the first few of the batch."""
     columns, rows = TILES
     if len(states) < columns * rows:
         rows, columns = (1, max(1, len(states))) if len(states) <= 5 else (2, len(states) // 2)
-    return _tiles(states[: columns * rows], shape, columns=columns, rows=rows, margin=12, gap=6)
+    return _tiles(states[: columns * rows], shape, columns=columns, rows=rows, margin=12, gap=6, cells=cells)
 
 
 def _tiles(
-    states: NDArray[Any], shape: tuple[int, int], *, columns: int, rows: int, margin: float, gap: float
+    states: NDArray[Any],
+    shape: tuple[int, int],
+    *,
+    columns: int,
+    rows: int,
+    margin: float,
+    gap: float,
+    cells: bool,
 ) -> str:
-    """States (n, h·w) as tiles of cells: value 0 is 'off', the largest value the model's colour."""
+    """States (n, h·w) as tiles: ``cells`` with room between them, or the pixels of an image on paper. Value 0 is
+    the ground, the largest value the model's colour."""
     if not len(states):
         return ""
     height, width = shape
@@ -173,13 +187,12 @@ def _tiles(
     down, across = np.divmod(index, width)
     x = left + (number % columns) * (width * cell + gap) + across * cell
     y = top + (number // columns) * (height * cell + gap) + down * cell
-    inset = cell * 0.9
-    shapes = [_squares(x, y, inset, role("off"))]
+    share, ground = (0.88, "off") if cells else (1.03, "page")
+    shapes = [_squares(x, y, cell * share, LIGHT[ground], DARK[ground])]
     for level in range(1, SHADES + 1):
         chosen = (shade == level).ravel()
-        shapes.append(
-            _squares(x[chosen], y[chosen], inset, f'{role("model")} opacity="{level / SHADES:.3g}"')
-        )
+        opacity = level / SHADES
+        shapes.append(_squares(x[chosen], y[chosen], cell * share, LIGHT["model"], DARK["model"], opacity))
     return "".join(shapes)
 
 
@@ -200,7 +213,7 @@ def _matches(space: Pairs, run: Run) -> str:
     x, y = (WIDTH - n * cell) / 2 + across * cell, 12 + down * cell
     light, dark = (_ramp(colours, BANDS) for colours in (ENERGY_LIGHT, ENERGY_DARK))
     chosen = [(level == band) for band in range(BANDS)]
-    return "".join(_squares(x[c], y[c], cell * 0.9, paint(light[b], dark[b])) for b, c in enumerate(chosen))
+    return "".join(_squares(x[c], y[c], cell * 0.88, light[b], dark[b]) for b, c in enumerate(chosen))
 
 
 def _projection(run: Run) -> str:
@@ -250,13 +263,22 @@ def _line(points: NDArray[Any]) -> str:
     return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
 
 
-def _squares(x: NDArray[Any], y: NDArray[Any], size: float, colour: str) -> str:
-    """Squares with soft corners, as one path."""
+def _squares(
+    x: NDArray[Any], y: NDArray[Any], size: float, light: str, dark: str, opacity: float = 1.0
+) -> str:
+    """Squares as one path; those large enough to see it have round corners, made by the joins of a stroke."""
     if not len(x):
         return ""
-    side = f"{size:.2f}"
-    d = "".join(f"M{a:.1f} {b:.1f}h{side}v{side}h-{side}z" for a, b in zip(x, y, strict=True))
-    return f'<path d="{d}" {colour}/>'
+    edge = 0.22 * size if size > 6 else 0.0
+    side = f"{size - edge:.2f}"
+    d = "".join(
+        f"M{a + edge / 2:.1f} {b + edge / 2:.1f}h{side}v{side}h-{side}z" for a, b in zip(x, y, strict=True)
+    )
+    stroke = f' stroke-width="{edge:.2f}" stroke-linejoin="round" stroke="{light}"' if edge else ""
+    colour = f"light-dark({light},{dark})"
+    style = f"fill:{colour};stroke:{colour}" if edge else f"fill:{colour}"
+    faint = f' opacity="{opacity:.3g}"' if opacity < 1 else ""
+    return f'<path d="{d}" fill="{light}"{stroke}{faint} style="{style}"/>'
 
 
 def _ramp(colours: tuple[str, ...], count: int) -> list[str]:

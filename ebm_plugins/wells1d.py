@@ -30,7 +30,8 @@ class Wells:
 
     ``partition`` is Z by quadrature over the whole line and ``error`` the change in it when every second point
     is left out. ``barrier`` is the top between the wells, ``shares`` the probability left and right of it and
-    ``bottoms`` the lowest point of each; with a single well, ``barrier`` is None and both hold one entry.
+    ``bottoms`` the lowest point of each, with its energy in ``lowest`` and p in ``peaks``; with a single well,
+    ``barrier`` is None and these hold one entry.
     ``outside`` is the share of Z beyond the view.
     """
 
@@ -42,6 +43,8 @@ class Wells:
     error: float
     barrier: float | None
     bottoms: tuple[float, ...]
+    lowest: tuple[float, ...]
+    peaks: tuple[float, ...]
     shares: tuple[float, ...]
     outside: float
 
@@ -79,6 +82,7 @@ def solve(temperature: float, left: float, right: float, *, view: float = 6.0, p
     x = np.linspace(-view, view, 361)
     e = energy(x, left, right)
     weight = np.exp(-e / temperature)
+    lowest = tuple(float(energy(bottom, left, right)) for bottom in bottoms)
     return Wells(
         x=x,
         energy=e,
@@ -88,6 +92,8 @@ def solve(temperature: float, left: float, right: float, *, view: float = 6.0, p
         error=error,
         barrier=top,
         bottoms=bottoms,
+        lowest=lowest,
+        peaks=tuple(math.exp(-e / temperature) / partition for e in lowest),
         shares=(1.0,) if top is None else (below, 1.0 - below),
         outside=max(0.0, 1.0 - inside / partition),
     )

@@ -1,0 +1,331 @@
+"""Home over families that it has never heard of: its numbers are the closed-form ones, its ways lead to presets."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard import jobs, thumbnails, timeline
+from dashboard.app_pages import gallery, home, home_charts
+from ebm_plugins import (
+    BinaryGrid,
+    Data,
+    Dataset,
+    Family,
+    Lens,
+    NoConfig,
+    Plane,
+    RunSpec,
+    Snapshot,
+    starts,
+    wells1d,
+)
+from ebm_plugins.config import Config, knob
+from ebm_plugins.registry import Provider, Registry
+
+HELD = (
+    threading.Event()
+)  # a sampler of ours waits for it, so that a picture stays unmade as long as a test wants
+HELD.set()
+
+
+class Walk(Config):
+    """How long to walk."""
+
+    steps: int = knob(5, "Steps.", ge=1, le=50)
+
+
+def walk(params, config, rng, x):
+    for _ in range(config.steps):
+        HELD.wait(20)
+        x = x + 0.1 * rng.standard_normal(x.shape)
+        yield Snapshot(x)
+
+
+def still(params, config, rng, x):
+    for _ in range(config.steps):
+        yield Snapshot(x)
+
+
+def train(data, config, rng):
+    yield Snapshot({"nothing": np.zeros(1)})
+
+
+def bowl(params, x):
+    return 0.5 * (x**2).sum(axis=1)
+
+
+def broken(params, x):
+    raise RuntimeError("the planted fault")
+
+
+def a_family(key, title, year, names, dataset, *, sample=walk, energy=bowl, space=Plane):
+    """A stranger with presets."""
+    presets = {
+        name: RunSpec(family=key, dataset=dataset, start=starts.Noise(n=4 + i))
+        for i, name in enumerate(names)
+    }
+    lens = year and Lens(year=year, authors="Nobody", energy="E", learns="l", samples="s", avoids="a")
+    return Family(
+        key=key, title=title, summary="A stranger.", accepts=(space,), energy=energy, train=train, sample=sample,
+        train_config=NoConfig, sample_config=Walk, presets=presets, lens=lens or None,
+    )  # fmt: skip
+
+
+def a_registry(*families):
+    """A registry of these families and two bare spaces."""
+    spaces = {"flat": Plane(), "cells": BinaryGrid(3, 3)}
+    datasets = {
+        key: Dataset(
+            key=key,
+            title=key.title(),
+            summary="Bare.",
+            space=space,
+            load=lambda space=space, key=key: Data(x=np.zeros((0, space.dim)), space=space, name=key),
+        )
+        for key, space in spaces.items()
+    }
+    keys = [f.key for f in families] + list(datasets)
+    house = {k: Provider("a-house", "1.0", "a_house") for k in keys}
+    return Registry(
+        families={f.key: f for f in families},
+        datasets=datasets,
+        providers={**house, **{f"data:{k}": house[k] for k in datasets}},
+    )
+
+
+@pytest.fixture
+def strangers():
+    """Two renamed families that share a preset's name, and one that is broken."""
+    return a_registry(
+        a_family("zog", "Zog", 1961, ["As it was", "Zog alone"], "flat"),
+        a_family("quux", "Quux", 1999, ["As it was"], "cells", sample=still, space=BinaryGrid),
+        a_family("ouch", "Ouch", None, ["Hurts"], "flat", energy=broken),
+    )
+
+
+def opened(registry, **query):
+    """Home, run over a registry."""
+
+    def script(registry):
+        from dashboard.app_pages.home import home
+
+        home(registry)
+
+    test = AppTest.from_function(script, kwargs={"registry": registry}, default_timeout=30)
+    for name, value in query.items():
+        test.query_params[name] = value
+    test.run()
+    assert not test.exception
+    return test
+
+
+def said(test):
+    return "\n".join(element.value for element in test.markdown)
+
+
+def slider(test, name):
+    return test.slider(key=home.slot(name))
+
+
+def pictured(registry):
+    """Wait until no picture of the first row is still being made."""
+    until = time.monotonic() + 30
+    made = thumbnails.studio(registry)
+    while any(made.picture(c.spec).state == thumbnails.WAITING for c in gallery.cards(registry)[0]):
+        assert time.monotonic() < until, "the pictures took too long"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("setting", [(1.0, 3.0, 2.0), (0.5, 2.0, 4.0), (2.0, 1.0, 3.5)])
+def test_sliders_change_the_numbers_to_the_closed_form_values(setting):
+    """Z on the page is the power series' (no grid in it), at the digits shown."""
+    test = opened(a_registry())
+    for name, value in zip(("temperature", "left", "right"), setting, strict=True):
+        slider(test, name).set_value(value)
+    test.run()
+    assert f"$Z = {home_charts.tex(wells1d.partition_series(*setting))}$" in said(test)
+    left, right = wells1d.solve(*setting).shares
+    assert f"left {home_charts.percent(left)}, right {home_charts.percent(right)}." in said(test)
+
+
+def test_a_bare_bowl_has_the_gaussian_integral_and_one_well():
+    """Both depths at 0: Z = √(πT/c), one well."""
+    test = opened(a_registry(), temperature="1.0", left="0.0", right="0.0")
+    assert f"$Z = {np.sqrt(np.pi / wells1d.BOWL):.3f}$" in said(test)
+    assert "one well holds it all" in said(test)
+
+
+def test_the_address_sets_the_sliders_and_is_written_by_them():
+    """``temperature``, ``left`` and ``right`` are read once; a move writes what is not at its default."""
+    test = opened(a_registry(), temperature="2.5", left="0.5")
+    assert [slider(test, n).value for n in ("temperature", "left", "right")] == [2.5, 0.5, 2.0]
+    slider(test, "left").set_value(3.0)
+    test.run()
+    assert dict(test.query_params) == {"temperature": "2.5"}
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ({"temperature": "0"}, "`temperature=0`: expected a number from 0.2 to 3, so `1` is used."),
+        ({"left": "nan"}, "`left=nan`: expected a number from 0 to 4, so `3` is used."),
+        ({"right": "1e999"}, "so `2` is used"),
+        ({"left": ["1", "2"]}, "it is given more than once, so `3` is used"),
+        ({"wells": "7"}, "`wells=7`: this page has no such setting, so it is left out."),
+        ({"left": "<script>" * 9000}, "so `3` is used"),
+    ],
+)
+def test_what_in_the_address_cannot_be_used_is_named(query, named):
+    """Never a dead page, never a silent default; one move of a slider and the notice is gone."""
+    test = opened(a_registry(), **query)
+    assert "1 value in the link was changed." in said(test)
+    assert named in said(test)
+    assert [slider(test, n).value for n in ("temperature", "left", "right")] == [1.0, 3.0, 2.0]
+    slider(test, "right").set_value(1.0)
+    test.run()
+    assert "in the link" not in said(test)
+
+
+def test_every_first_preset_is_a_card_that_links_to_it(strangers):
+    """One card a family, with its own preset where there is one; a shared name is told apart by the family's."""
+    test = opened(strangers)
+    links = test.get("page_link")
+    first = [(link.proto.page, link.proto.query_string, link.proto.label) for link in links]
+    assert first == [
+        ("zog", "preset=Zog+alone", "**Zog alone**"),
+        ("quux", "preset=As+it+was", "**Quux\\: as it was**"),
+        ("ouch", "preset=Hurts", "**Hurts**"),
+    ]
+    assert "1 more preset" in [e.label for e in test.expander]
+
+
+def test_the_page_never_waits_for_a_picture(strangers):
+    """With a sampler that does not answer, the page is there at once, and the picture's place is waiting."""
+    HELD.clear()
+    try:
+        began = time.monotonic()
+        test = opened(strangers)
+        assert time.monotonic() - began < 10
+        assert "Start from something alive" in said(test)
+        zog = gallery.cards(strangers)[0][0]
+        assert thumbnails.studio(strangers).picture(zog.spec).state == thumbnails.WAITING
+        slider(test, "left").set_value(1.0)
+        test.run()
+        assert not test.exception
+    finally:
+        HELD.set()
+
+
+def test_pictures_are_real_runs_and_a_broken_family_costs_its_own_only(strangers):
+    """Each good preset gets an SVG of its run; the broken one says why, with its traceback."""
+    opened(strangers)
+    pictured(strangers)
+    made = thumbnails.studio(strangers)
+    zog, quux, ouch = (made.picture(card.spec) for card in gallery.cards(strangers)[0])
+    assert zog.state == quux.state == thumbnails.READY
+    assert zog.svg.startswith("<svg")
+    assert zog.svg.count("<circle") == 5  # Noise(n=5): the second preset
+    assert ouch.state == thumbnails.FAILED
+    assert "the planted fault" in ouch.reason
+    test = opened(strangers)
+    assert "Why there is no picture" in [e.label for e in test.expander]
+    assert any("the planted fault" in block.value for block in test.code)
+
+
+def test_another_seed_gives_another_picture(strangers):
+    """The picture is of the run that the spec describes, not of the family."""
+    made = thumbnails.Studio(jobs.Engine(strangers, slots=1))
+    specs = [RunSpec(family="zog", dataset="flat", seed=seed) for seed in (0, 1, 0)]
+    until = time.monotonic() + 30
+    while any(made.picture(s).state == thumbnails.WAITING for s in specs) and time.monotonic() < until:
+        time.sleep(0.05)
+    first, second, again = (made.picture(s).svg for s in specs)
+    assert first == again != second
+
+
+def test_the_timeline_is_made_of_the_lenses(strangers):
+    """In order of years, links to the pages, today last; a family without a lens is not on it."""
+    points = timeline.place(strangers.families, today=2026)
+    assert [(p.name, p.year) for p in points] == [("Zog", 1961), ("Quux", 1999), ("Today", 2026)]
+    rows = timeline.payload(points, strangers.families)["points"]
+    assert [row["href"] for row in rows] == ["zog", "quux", ""]
+    where = [p.at for p in points]
+    assert (where[1] - where[0]) / (where[2] - where[0]) == pytest.approx((1999 - 1961) / (2026 - 1961))
+    test = opened(strangers)
+    assert "years of avoiding $Z$" in said(test)
+    shown = [
+        json.loads(c.proto.json)
+        for c in test.get("bidi_component")
+        if c.proto.component_name == "ebm.timeline"
+    ]
+    assert [p["name"] for p in shown[0]["points"]] == ["Zog", "Quux", "Today"]
+
+
+def test_labels_of_a_crowded_timeline_never_overlap():
+    """Forty families within three years: in each lane, labels keep their width apart."""
+    families = {f"f{i}": a_family(f"f{i}", f"F {i}", 2020 + i % 3, [], "flat") for i in range(40)}
+    points = timeline.place(families, today=2026)
+    lanes: dict = {}
+    for point in points:
+        lanes.setdefault((point.side, point.lane), []).append(point.at)
+    for places in lanes.values():
+        assert (np.diff(sorted(places)) >= timeline.LABEL - 1e-9).all()
+    assert timeline.payload(points, families)["height"] > timeline.LANE * (max(p.lane for p in points) + 1)
+
+
+def test_a_registry_of_nothing_is_a_page_too():
+    """No family: no timeline, no gallery, no error."""
+    text = said(opened(a_registry()))
+    assert "years of" not in text
+    assert "Start from" not in text
+    assert "Why this is hard" in text
+
+
+def test_every_chart_has_words_with_its_numbers():
+    """The text alternatives say what the charts show."""
+    solved = wells1d.solve(1.0, 3.0, 2.0)
+    _, energy = home_charts.energy(solved)
+    assert f"energy {home_charts.minus(solved.lowest[0])}" in energy
+    _, probability = home_charts.probability(solved)
+    assert home_charts.percent(solved.shares[0]) in probability
+    _, cost = home_charts.cost()
+    assert "64 pixels 2 × 10¹⁴⁷" in cost
+    assert "9 pixels 5 × 10²⁰" in cost
+    assert "2-D plane 40\u202f000" in cost
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(0, "No"), (1, "One"), (19, "Nineteen"), (20, "Twenty"), (44, "Forty-four"), (120, "120")],
+)
+def test_years_in_words(number, words):
+    """Whole numbers below a hundred, as English spells them."""
+    assert home.spelt(number) == words
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0.4, "40"), (0.996, "99.6"), (0.99999, "> 99.9"), (1.0, "100"), (0.002, "0.2"), (1e-7, "< 0.1")],
+)
+def test_a_percentage_never_claims_an_end_that_is_not_reached(share, text):
+    """100 % and 0 % are said only of exactly that."""
+    assert home_charts.percent(share) == f"{text}\u202f%"
+
+
+def test_home_names_no_family():
+    """The built-in families' names stand nowhere in what this page is made of."""
+    from ebm_plugins.registry import load
+
+    names = {w for f in load(discover=False).families.values() for w in (f.key, f.title)}
+    folder = Path(home.__file__).parent
+    files = [*folder.glob("*.py"), folder.parent / "timeline.py", folder.parent / "thumbnails.py"]
+    for file in files:
+        text = file.read_text(encoding="utf-8").lower()
+        assert not [name for name in names if name.lower() in text], file.name
