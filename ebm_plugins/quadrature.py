@@ -26,6 +26,7 @@ SETTLED = 1e-4  # largest movement of log Z at the last doubling
 TOLERANCE = 1e-5  # summed disagreement of the two rules, as a share of Z, that stops refinement
 GIVE_UP = 1e-3  # the same, when the evaluations run out
 DOUBLINGS = 24
+FALLING = 8  # doublings in a row that each find lower energies
 EVALUATIONS = 1_000_000
 LOOK = 33  # points an axis at which the energy between the nodes is looked at
 FINE = 128  # at most this many fine cells an axis in the table of masses
@@ -280,6 +281,7 @@ def _settle(counter: _Counter, low: Array, high: Array) -> tuple[Array, Array, C
     width = (high - low) / ROOT
     cells = _refine(counter, counter.cells(*_with_width(_grid(low, width, np.full(dim, ROOT)), width)))
     grow = np.ones(dim, dtype=bool)
+    floor, falling = float(cells.energy.min()), 0
     for _ in range(DOUBLINGS):
         half = 0.5 * (high - low)
         wider_low, wider_high = low - half * grow, high + half * grow
@@ -294,6 +296,10 @@ def _settle(counter: _Counter, low: Array, high: Array) -> tuple[Array, Array, C
         inside = float(masses[~beyond.any(axis=1)].sum())
         added = np.array([float(masses[beyond[:, i]].sum()) for i in range(dim)])
         low, high = wider_low, wider_high
+        falling = falling + 1 if cells.energy.min() < floor - 1.0 else 0
+        floor = float(cells.energy.min())
+        if falling == FALLING:
+            raise NoIntegralError("The energy keeps falling outwards, so exp(−E) grows without end.")
         grow = added > SETTLED / dim * max(inside, np.finfo(float).tiny)
         if not grow.any():
             return low, high, cells

@@ -9,6 +9,7 @@ from ebm_plugins.records import Array, Run
 from ebm_plugins.wording import count, join, number, plural
 
 WORDS = tuple[str, str, str]  # status, head, text
+MOST_CELLS, MOST_CHAINS = 1024, 16  # of which it is checked whether they rest
 
 
 def words(run: Run, explain: str, resting: bool | None) -> WORDS:
@@ -58,7 +59,7 @@ def _against(run: Run, last: Array, rows: Array, origins: Array, explain: str, r
         return (
             "bad",
             "Not recalled.",
-            join(text, _why_not(run, last[0], rows, int(origins[0]), resting, moving), explain),
+            join(text, _why_not(run, last[0], rows, int(origins[0]), resting, moving, explain), explain),
         )
     mean_before = float(wrong_at_start.mean()) if shown else 0.0
     text = f"{number(mean_before, 1)} wrong cells at the start on average, {number(float(wrong.mean()), 1)} at the end."
@@ -75,16 +76,21 @@ def _against(run: Run, last: Array, rows: Array, origins: Array, explain: str, r
             join(text, _energy_words(run), explain),
         )
     missed = int(np.flatnonzero(wrong)[0])
-    why = _why_not(run, last[missed], rows, int(origins[missed]), resting, moving)
+    why = _why_not(run, last[missed], rows, int(origins[missed]), resting, moving, explain)
     return "bad", "Not recalled.", join(f"None of {count(n)} came back. {text}", why, explain)
 
 
-def _why_not(run: Run, state: Array, rows: Array, row: int, resting: bool | None, moving: int) -> str:
+def _why_not(
+    run: Run, state: Array, rows: Array, row: int, resting: bool | None, moving: int, explain: str
+) -> str:
     """Where it is instead."""
-    if moving:
-        return "It is still moving: run more steps."
+    if resting is None and not explain and run.free is None:
+        lower = _can_fall(run, rows[row])
+        resting = None if lower is None else not lower
     if resting is False:
         return f"Under this rule {_called(run, row)} is not a resting state."
+    if moving:
+        return "It is not at rest yet: run more steps."
     other = _same(state, rows)
     if other is not None:
         return f"It came to rest in {_called(run, other)} instead."
@@ -111,11 +117,25 @@ def _cells(n: int) -> str:
 
 
 def _moving(run: Run) -> int:
-    """How many of the followed chains changed in the last step; 0 where that cannot be told."""
-    traces = run.sampling.traces
-    if len(traces) < 2:
-        return 0
-    return int((traces[-1] != traces[-2]).any(axis=1).sum())
+    """How many of the first chains are not at rest: a flip of one free cell would lower their energy. Off grids,
+    and on large ones, those that changed in the last step."""
+    traces, last = run.sampling.traces, np.asarray(run.sampling.last, dtype=float)
+    if run.space.discrete and last.shape[1] <= MOST_CELLS:
+        free = last if run.free is None else last[:, run.free]
+        lower = [_can_fall(run, state) for state in free[:MOST_CHAINS]]
+        if None not in lower:
+            return sum(map(bool, lower))
+    return int((traces[-1] != traces[-2]).any(axis=1).sum()) if len(traces) > 1 else 0
+
+
+def _can_fall(run: Run, state: Array) -> bool | None:
+    """Whether flipping one cell of a state (free dim,) lowers its energy; None where the energy is not known."""
+    flipped = np.vstack([state, np.where(np.eye(len(state), dtype=bool), 1.0 - state, state)])
+    with np.errstate(all="ignore"):
+        e = np.asarray(run.target.energy(flipped), dtype=float)
+    if not np.isfinite(e).all():
+        return None
+    return bool(e[1:].min(initial=np.inf) < e[0] - 1e-9 * max(1.0, abs(float(e[0]))))
 
 
 def _flips(run: Run) -> int:

@@ -71,6 +71,9 @@ def judge(run: Run, explain: str = "", *, resting: bool | None = None) -> Verdic
         return Verdict("info", "This is the start.", join("No step has been taken yet. Run some.", explain))
     if run.exactness == "descent":
         return Verdict(*recalled.words(run, explain, resting))
+    if run.space.discrete and _goes_round(sampling.traces):
+        text = "Every state comes back after two steps and never rests. Change one cell at a time."
+        return Verdict("warn", "Caught in a 2-cycle.", join(explain or text))
     truth = run.truth
     if truth is None:
         return Verdict("info", "The exact answer was not looked for.", join(_mixing(run), explain))
@@ -124,6 +127,15 @@ def too_large(asked: float, limit: float) -> Verdict:
     """What is said of a run that is refused before it starts: state updates asked for, and the limit."""
     text = f"This asks for {number(asked, 0)} state updates; the limit is {number(limit, 0)}."
     return Verdict("bad", "Too large to run here.", f"{text} Ask for fewer steps or particles.")
+
+
+def _goes_round(traces: Array) -> bool:
+    """Whether all chains have flipped between the same two states for the last twelve snapshots (chance would: one
+    coin in 1,000)."""
+    tail = np.asarray(traces)[-12:]
+    if len(tail) < 12 or not tail.size:
+        return False
+    return bool((tail[2:] == tail[:-2]).all() and (tail[1] != tail[0]).any(axis=-1).all())
 
 
 def _diverged(run: Run, explain: str) -> Verdict:

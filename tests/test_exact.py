@@ -172,6 +172,7 @@ def test_energies_that_fall_or_grow_too_slowly_have_no_exact_answer():
         truth = exact.quadrature(energy, 2)
         assert truth.kind == "none"
         assert truth.reason.endswith(".")
+    assert "keeps falling" in exact.quadrature(lambda x: -x[:, 0], 2).reason
 
 
 def test_an_energy_that_is_not_a_number_has_no_exact_answer_and_says_where():

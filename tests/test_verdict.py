@@ -185,15 +185,18 @@ def test_one_chain_is_judged_by_what_its_second_half_is_worth():
 
 BAR, LINE = (np.eye(16)[0:4].sum(axis=0), np.eye(16)[8:12].sum(axis=0))
 PATTERNS = Data(x=np.array([BAR, LINE]), space=BinaryGrid(4, 4), names=("Bar", "Line"))
-FLAT = Target(energy=lambda x: -x @ BAR, gradient=None, space=BinaryGrid(4, 4))
+SINK = Target(energy=lambda x: -x @ (2 * BAR - 1), gradient=None, space=BinaryGrid(4, 4))
 
 
-def recall(ends, begins, energies=None, **changes):
+EVEN = Target(energy=lambda x: 0.0 * x[:, 0], gradient=None, space=BinaryGrid(4, 4))
+
+
+def recall(ends, begins, energies=None, target=None, **changes):
     ends, begins = np.atleast_2d(ends), np.atleast_2d(begins)
     start = starts.Corrupted(rows=(0,), copies=len(ends))
     run = made(
         ends,
-        FLAT,
+        target or EVEN,
         None,
         data=PATTERNS,
         start=start,
@@ -233,11 +236,36 @@ def test_no_recall_says_where_it_ended():
         == "One wrong cell at the start, 8 at the end. It came to rest in ‘Line’ instead. Try Pseudo-inverse."
     )
     assert "the negative of ‘Bar’" in judge(recall(1 - BAR, damaged(0))).text
-    assert "never stored" in judge(recall(damaged(9), damaged(0))).text
+    assert "never stored" in judge(recall(damaged(9), damaged(0), target=EVEN)).text
     assert (
         "Under this rule ‘Bar’ is not a resting state."
         in judge(recall(damaged(9), damaged(0)), resting=False).text
     )
+
+
+def test_rest_is_read_from_the_energy_not_from_the_last_step():
+    """A rule that ends with its last flip has moved in the last step, and rests."""
+    run = recall(damaged(9), damaged(0), target=SINK)
+    assert "not at rest yet" in judge(run).text, "cell 9 can still be put right"
+    assert "Under this rule" not in judge(run).text, "Bar does rest under this energy"
+    moved = dataclasses.replace(
+        run,
+        sampling=dataclasses.replace(
+            run.sampling, traces=np.stack([damaged(0), BAR])[:, None], last=BAR[None]
+        ),
+    )
+    noise = dataclasses.replace(moved, spec=dataclasses.replace(moved.spec, start=starts.Noise(1)))
+    assert judge(noise).head == "Came to rest."
+    uphill = Target(energy=lambda x: x @ (2 * BAR - 1), gradient=None, space=BinaryGrid(4, 4))
+    assert "‘Bar’ is not a resting state" in judge(dataclasses.replace(run, target=uphill)).text
+
+
+def test_a_two_cycle_is_seen():
+    states = np.stack([BAR, 1 - BAR] * 10)[:, None]
+    run = made(states[-1], SINK, exact.truth_of(SINK), traces=states, exactness="biased")
+    assert judge(run).head == "Caught in a 2-cycle."
+    fair = np.random.default_rng(8).integers(0, 2, (40, 1, 16)).astype(float)
+    assert judge(made(fair[-1], SINK, exact.truth_of(SINK), traces=fair)).head != "Caught in a 2-cycle."
 
 
 def test_many_probes_are_counted():
