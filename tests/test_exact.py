@@ -56,8 +56,8 @@ def test_three_wells_without_confinement_have_no_exact_answer():
         assert not truth.comparable
 
 
-def test_the_box_of_the_article_holds_155_776_but_that_is_no_partition_function():
-    """A sum over a 200 × 200 grid of [−5, 5] × [−4, 4] grows with the box, so it is no Z at all."""
+def test_the_sum_over_unconfined_wells_grows_with_the_box():
+    """exp(−E) ≥ 1 everywhere: twice the width, nearly four times the sum."""
     params = landscapes.params_of("three-wells")
 
     def total(scale):
