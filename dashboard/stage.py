@@ -321,5 +321,5 @@ def _(space: Vectors, run: Run) -> list[dict[str, str]]:
 def _(space: Pairs, run: Run) -> list[dict[str, str]]:
     return [
         _mark("cell", "model", "the pair that is held"),
-        _mark("scale", "energy", "dissimilar to similar"),
+        _mark("scale", "energy", "energy, low to high"),
     ]

@@ -56,7 +56,7 @@ def figure(
         if click and on_click:
             on_click(dict(click))
 
-    result = _component(key=key, data=envelope.pack(content), on_click_change=clicked)
+    result = _component(key=key, data=envelope.pack(content), height=height, on_click_change=clicked)
     click = result.get("click")
     return dict(click) if click else None
 

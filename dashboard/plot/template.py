@@ -52,6 +52,7 @@ TEMPLATE: dict[str, Any] = {
     },
     "data": {
         "scatter": [{"line": {"width": 2.25}, "marker": {"size": 6.5}}],
-        "heatmap": [{"colorbar": {"outlinewidth": 0, "thickness": 12}}],
+        "heatmap": [{"colorscale": scale(ENERGY_LIGHT), "colorbar": {"outlinewidth": 0, "thickness": 12}}],
+        "contour": [{"colorscale": scale(ENERGY_LIGHT), "colorbar": {"outlinewidth": 0, "thickness": 12}}],
     },
 }

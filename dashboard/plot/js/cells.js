@@ -1,6 +1,6 @@
 // A grid of cells: real buttons (arrows move, space flips, drag paints), a film of moments or a strip of states.
 function makeCells(box, stage) {
-  const grid = el("div", { class: "cells", role: "group" });
+  const grid = el("div", { class: "board", role: "group" });
   box.append(grid);
   let cells = [], shape = "", focus = 0, painting = null;
   const payload = () => stage.payload;
@@ -24,7 +24,7 @@ function makeCells(box, stage) {
     grid.style.setProperty("--cols", now.cols);
     grid.style.setProperty("--rows", now.rows);
     grid.classList.toggle("dense", Math.max(now.rows, now.cols) > 16);
-    cells = Array.from({ length: dim() }, (_, i) => el("button", { type: "button", class: "cell", "data-i": i,
+    cells = Array.from({ length: dim() }, (_, i) => el("button", { type: "button", "data-i": i,
       tabindex: i ? -1 : 0 }));
     grid.replaceChildren(...cells);
   }

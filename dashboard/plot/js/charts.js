@@ -14,6 +14,7 @@ function makeCharts(box, stage) {
       box.append(panel);
       return { spec, panel, plot: panel.lastChild };
     });
+    stage.labelled = specs.some((spec) => spec.type === "overlaps"); // so that cursors stand above one another
     box.parentElement.classList.toggle("alone", !specs.length);
     resize();
   }
@@ -26,7 +27,8 @@ function makeCharts(box, stage) {
       const image = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
       chart.plot.append(image);
       const make = chart.spec.type === "bars" ? bars : lines;
-      chart.move = make(chart.spec, image, width, height, stage);
+      const last = chart === drawn[drawn.length - 1]; // curves above one another share its axis
+      chart.move = make(chart.spec, image, width, height, stage, last);
       chart.move(stage.at);
     }
   }
@@ -76,11 +78,11 @@ function bars(spec, image, width, height) {
 }
 
 // --- curves against the step ---
-function lines(spec, image, width, height, stage) {
+function lines(spec, image, width, height, stage, axis) {
   const steps = stage.payload.steps;
   const series = spec.type === "overlaps" ? overlaps(stage) : [{ values: column(spec, stage), role: spec.role }];
   const labelled = series.some((s) => s.label);
-  const right = labelled ? 84 : PAD.right, bottom = 38;
+  const right = labelled || stage.labelled ? 84 : PAD.right, bottom = axis ? 38 : 10;
   let low = Infinity, high = -Infinity;
   const reach = (v) => { if (Number.isFinite(v)) { low = Math.min(low, v); high = Math.max(high, v); } };
   series.forEach((s) => s.values.forEach(reach));
@@ -100,13 +102,15 @@ function lines(spec, image, width, height, stage) {
     image.append(svg("line", { class: "grid", x1: PAD.left, x2: width - right, y1: y(tick), y2: y(tick) }));
     image.append(svg("text", { class: "tick", x: PAD.left - 8, y: y(tick) + 4, "text-anchor": "end" }, number(tick)));
   }
-  for (const tick of last > first ? ticks(first, last, 4) : [first]) {
+  for (const tick of axis ? (last > first ? ticks(first, last, 4) : [first]) : []) {
     if (tick !== Math.round(tick)) continue;
     image.append(svg("text", { class: "tick", x: x(tick), y: height - bottom + 18, "text-anchor": "middle" },
       number(tick)));
   }
-  image.append(svg("text", { class: "tick", x: (PAD.left + width - right) / 2, y: height - 3, "text-anchor": "middle" },
-    stage.payload.unit));
+  if (axis) {
+    image.append(svg("text", { class: "tick", x: (PAD.left + width - right) / 2, y: height - 3, "text-anchor": "middle" },
+      stage.payload.unit));
+  }
   if (spec.band) {
     image.append(svg("rect", { class: "band", x: PAD.left, width: width - PAD.left - right, y: y(spec.band[1]),
       height: Math.max(1, y(spec.band[0]) - y(spec.band[1])) }));
@@ -122,7 +126,7 @@ function lines(spec, image, width, height, stage) {
     image.append(svg("path", { class: "curve", d: path(s.values, steps, x, y, spec.step || s.step), stroke: colour,
       "stroke-dasharray": s.dash || "none", "stroke-width": s.dash ? 1.5 : 2.25 }));
     if (s.label) {
-      image.append(svg("text", { class: "label", x: width - right + 8, y: labels.get(s) + 4, fill: colour }, s.label));
+      image.append(svg("text", { class: "label", x: width - right + 8, y: labels.get(s) + 4, style: `fill: var(--c-${s.role === "rejected" ? "muted" : s.role})` }, s.label));
     }
     const dot = svg("circle", { class: "dot", r: s.dash ? 0 : 4.5, fill: colour });
     image.append(dot);

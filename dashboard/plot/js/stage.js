@@ -161,7 +161,7 @@ function makeStage(host) {
 
   // --- around the view ---
   function drawLegend() {
-    const marks = stage.payload.legend.map((m) => el("span", { class: `mark ${m.shape} ${m.role}` }, el("i"), m.words));
+    const marks = stage.payload.legend.map((m) => el("span", { class: `mark ${m.shape === "cell" ? "square" : m.shape} ${m.role}` }, el("i"), m.words));
     const { patterns, origin, names } = stage.payload;
     if (patterns && origin) {
       const own = names[origin[Math.min(stage.selected, origin.length - 1)]];
