@@ -69,12 +69,12 @@ def gradient_of(target: Target) -> Callable[[Array], Array]:
 
 class Adjusted(NamedTuple):
     """One block of an accept-or-refuse kernel: ``x`` (m, dim), its energy (m,) and gradient (m, dim), and how
-    many proposals were accepted so far."""
+    many proposals were accepted so far (of NUTS, the sum of their probabilities)."""
 
     x: Array
     energy: Array
     gradient: Array
-    accepted: int
+    accepted: float
 
 
 def accept(state: Adjusted, proposal: Adjusted, log_ratio: Array, uniform: Array) -> Adjusted:
@@ -102,14 +102,48 @@ def adjusted(
     """
     gradient, parts = gradient_of(target), blocks(target, rng, len(x))
     with np.errstate(all="ignore"):
-        states = [Adjusted(part, target.energy(part), gradient(part), 0) for part in split(x, parts)]
-    step_size, done = config.step_size, 0
+        states = [
+            Adjusted(part, energies, gradient(part), 0) for part, energies in known(target, split(x, parts))
+        ]
+    return tuning(parts, states, config, config.step_size, step)
 
-    def kernel(state: Adjusted, noise: Noise) -> Adjusted:
-        return step(state, noise, step_size)
 
-    def accepted() -> int:
-        return sum(state.accepted for state in states)
+def known(target: Target, parts: Sequence[Array]) -> list[tuple[Array, Array]]:
+    """The chains of each block (m, dim) with their energies (m,), for a kernel that compares energies.
+
+    Raises ConfigError where the model has a gradient and no energy: every state, though finite, has energy NaN.
+    """
+    with np.errstate(all="ignore"):
+        found = [(part, np.asarray(target.energy(part))) for part in parts]
+    at = [energies[np.isfinite(part).all(axis=1)] for part, energies in found]
+    if any(map(len, at)) and all(np.isnan(energies).all() for energies in at):
+        raise ConfigError(
+            "sampler",
+            "a sampler that follows the gradient alone, since this model has no energy to compare",
+            "a sampler that compares energies",
+        )
+    return found
+
+
+def tuning(
+    parts: Sequence[Block],
+    states: list[State],
+    config: Any,
+    size: float,
+    step: Callable[[State, Noise, float], State],
+    name: str = "step size",
+) -> Iterator[Snapshot]:
+    """The loop of :func:`adjusted`, for states with a count ``accepted`` and a kernel tuned by one ``size``.
+
+    ``name`` is that of its metric.
+    """
+    chains, done = sum(len(state[0]) for state in states), 0
+
+    def kernel(state: State, noise: Noise) -> State:
+        return step(state, noise, size)
+
+    def accepted() -> float:
+        return sum(getattr(state, "accepted", 0) for state in states)
 
     for count in counts(config.steps, config.every):
         first = accepted()
@@ -117,13 +151,13 @@ def adjusted(
         for t in range(done + 1, done + warm + 1):
             before = accepted()
             states = advance(parts, states, kernel, 1)
-            rate = (accepted() - before) / max(1, len(x))
-            step_size = tuned(step_size, rate, config.target_acceptance, t)
+            rate = (accepted() - before) / max(1, chains)
+            size = tuned(size, rate, config.target_acceptance, t)
         states = advance(parts, states, kernel, count - warm)
         done += count
-        metrics = {"acceptance": (accepted() - first) / max(1, count * len(x))}
+        metrics = {"acceptance": (accepted() - first) / max(1, count * chains)}
         if config.warmup:
-            metrics["step size"] = step_size
+            metrics[name] = size
         yield Snapshot(join(states), metrics)
 
 
