@@ -94,13 +94,15 @@ def landscape() -> None:
     """Title, sliders and the three charts: a slider redraws these and nothing else."""
     read_address()
     st.markdown("# Low energy, high probability")
-    words, controls = st.columns([520, 656], gap="large", vertical_alignment="bottom")
+    show_ignored()
+    words, controls = st.columns([476, 700], gap="large", vertical_alignment="bottom")
     with words:
         st.markdown(
             "An energy-based model scores every possible thing with one number. Give low energy to what you have "
             "seen, high energy to the rest, and a density follows:"
         )
-        st.markdown(r"$p(x) = \dfrac{e^{-E(x)/T}}{Z}, \qquad Z = \displaystyle\int e^{-E(x)/T}\,dx$")
+        with st.container(height=64, border=False):  # KaTeX comes late: its place is kept
+            st.markdown(r"$p(x) = \dfrac{e^{-E(x)/T}}{Z}, \qquad Z = \displaystyle\int e^{-E(x)/T}\,dx$")
     with controls, st.container(border=True):
         for knob, column in zip(SETTINGS, st.columns(3, gap="medium"), strict=True):
             assert knob.ge is not None
@@ -178,6 +180,10 @@ def read_address() -> None:
                     ignored.append((knob.name, texts[0], f"expected {knob.expected()}", f"{knob.default:g}"))
             st.session_state[slot(knob.name)] = float(value)
         st.session_state["home: ignored"] = ignored
+
+
+def show_ignored() -> None:
+    """One gray notice, a line for each value of the address that could not be used."""
     ignored = st.session_state.get("home: ignored", [])
     if ignored:
         verb = "was" if len(ignored) == 1 else "were"

@@ -122,7 +122,7 @@ def _curve(
         "x": x,
         "y": y,
         "mode": "lines",
-        "line": {"color": LIGHT[colour], "width": 2.25},
+        "line": {"color": LIGHT[colour], "width": 2.25, "simplify": False},
         "fill": fill,
         "fillcolor": f"rgba({channels},{opacity})",
         "hovertemplate": f"{hover}<br>x = %{{x:.2f}}<extra></extra>",
