@@ -22,7 +22,7 @@ from ebm_plugins.records import ConfigError, Data, Params, Rng, Snapshot
 
 Kernel = Callable[[Params, Array, Rng], Array]
 
-MIN_WIDTH, MAX_WIDTH = 0.2, 4.0  # narrower wells are stiffer than a short chain can follow
+MIN_WIDTH, MAX_WIDTH = 0.2, 3.0  # narrower wells are stiffer than a short chain can follow
 MIN_HEIGHT, MAX_HEIGHT = 1e-3, 10.0
 
 
@@ -119,13 +119,13 @@ def learn(
     chains: int,
     extra: Mapping[str, Array] | None = None,
 ) -> Iterator[Snapshot]:
-    """One snapshot an epoch, the first being the wells before any learning.
+    """One snapshot an epoch, of wells that begin at random data rows.
 
     ``kernel(params, x, rng)`` moves the persistent chains ``x`` (chains, dim), which start at data rows.
     ``extra`` goes into the params unchanged. Metrics: ``data energy``, ``model energy``, their ``energy gap``
     (it is the gradient of the likelihood with respect to an overall factor on the wells, so it hovers about 0
     once that has converged), ``held-out energy`` where there is a test part, and ``log-likelihood`` with
-    ``held-out log-likelihood`` (nats a row, by quadrature on the plane) every twentieth of the epochs.
+    ``held-out log-likelihood`` (nats a row, by quadrature on the plane) at the first epoch and every twentieth of them.
     """
     x = np.asarray(data.x, dtype=float)
     spread = float(np.sqrt(x.var(axis=0).mean()))
@@ -140,14 +140,12 @@ def learn(
     states = x[rng.choice(len(x), chains)]
     moments = {name: [np.zeros_like(params[name]), np.zeros_like(params[name])] for name in MOVED}
     report = max(1, epochs // 20)
-    for epoch in range(epochs + 1):
-        if epoch:
-            states = kernel(params, states, rng)
-            up, down = slopes(params, x), slopes(params, states)
-            ascent = {name: down[name] - up[name] for name in MOVED}
-            params = _adam(params, ascent, moments, learning_rate, epoch)
+    for epoch in range(1, epochs + 1):
+        states = kernel(params, states, rng)
+        up, down = slopes(params, x), slopes(params, states)
+        params = _adam(params, {name: down[name] - up[name] for name in MOVED}, moments, learning_rate, epoch)
         metrics = _energies(params, x, states, data.test_x)
-        if x.shape[1] == 2 and (epoch % report == 0 or epoch == epochs):
+        if x.shape[1] == 2 and (epoch % report == 0 or epoch in (1, epochs)):
             log_z = log_partition_on_the_plane(params)
             metrics["log-likelihood"] = -metrics["data energy"] - log_z
             if "held-out energy" in metrics:
