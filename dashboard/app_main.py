@@ -15,7 +15,7 @@ from dashboard.lab import lab
 from ebm_plugins.records import Family
 from ebm_plugins.registry import Registry
 
-ICON = Path(__file__).with_name("static") / "icon.png"
+ICON = Path(__file__).with_name("static") / "icon.svg"
 WIDTH = 1240
 FIXED = ("home", "compare", "plugins")  # pages of our own, shown where their module is there
 

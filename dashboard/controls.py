@@ -89,7 +89,7 @@ def number(value: float) -> str:
         power = str(size).translate(str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻"))
         return f"{value / 10**size:.3g} × 10{power}".replace("-", "−", 1)
     text = f"{value:,.0f}" if float(value).is_integer() else f"{value:.4g}"
-    return text.replace(",", " ").replace("-", "−")
+    return text.replace(",", "\u202f").replace("-", "−")
 
 
 def control(one: Knob, value: Any, key: str, change: Change) -> None:
@@ -129,7 +129,7 @@ def choose(
     if 1 < len(options) <= FEW and sum(len(show(o)) + 2 for o in options) <= SHORT + 2 * len(options):
         st.segmented_control(title, options, required=True, width="stretch", format_func=show, **common)
     else:
-        st.selectbox(title, options, format_func=show, required=True, **common)
+        st.selectbox(title, options, format_func=show, **common)
 
 
 def _moved(name: str, key: str, change: Change, kind: str) -> None:

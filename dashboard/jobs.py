@@ -39,11 +39,13 @@ class Job:
     ``state`` is queued, running, done, stopped, failed, refused, silent (said nothing for too long and was given
     up) or left (nobody waits for it any more). ``phase``, ``step`` of ``total``, ``metrics`` so far, ``seconds``
     and ``left`` (or None) are its progress; ``run`` with its ``stage``, or ``figures``, what
-    it made; ``spec`` what it is the run of.
+    it made; ``spec`` what it is the run of, which differs from what was ``asked`` once it has
+    been stopped.
     """
 
     key: str
     spec: RunSpec | None = None
+    asked: RunSpec | None = None
     state: str = QUEUED
     phase: str = ""
     step: int = 0
@@ -119,7 +121,7 @@ class Engine:
         with self._lock:
             job = self._jobs.get(key)
             if job is None or job.state == LEFT:
-                job = Job(key, plan.spec)
+                job = Job(key, plan.spec, plan.spec)
                 self._start(job, lambda j: self._run(j, plan.training_digest))
             self._sit(seat, job)
             self._jobs.move_to_end(key)

@@ -37,24 +37,24 @@ def lab(key: str) -> None:
     family = registry.families[key]
     visit = links.visit(key, registry)
     seat = f"{session()}/{key}"
-    job = engine.submit(visit.spec, seat)
-    if job.state == jobs.STOPPED and job.spec is not None and job.spec != visit.spec:
-        links.change(visit, registry, job.spec)  # where it was stopped is part of what it is
+    if _was_stopped(visit):
+        links.change(visit, registry, visit.job.spec)  # where it was stopped is part of what it is
+    job = visit.job = engine.submit(visit.spec, seat)
     made = plan(visit.spec, registry)
 
     with boundary(key, "page"):
         _head(family, made, registry)
     links.show_mended(visit)
     left, right = st.columns(COLUMNS, gap="medium")
-    error = visit.error or _refusal(job)
+    error = visit.error if isinstance(visit.error, ConfigError) else _refusal(job)
     with left:
-        host = st.container(key=f"{key} stage") if visit.shown or job.over else st.skeleton(STAGE_HEIGHT)
+        host = st.container(key=f"{key} host") if visit.shown or job.over else st.skeleton(STAGE_HEIGHT)
         below = st.container()
     with right, boundary(key, "controls"):
         panel.draw(visit, made, registry, error)
     job.wait(QUICK)
-    if error is None and _refusal(job) is not None:
-        st.rerun()  # the controls are drawn: draw them again with what was refused
+    if _was_stopped(visit) or (error is None and _refusal(job) is not None):
+        st.rerun()  # the controls are drawn: draw them again with where it stopped, or with what was refused
     if job.run is not None:
         visit.shown = job
     with host.container(), boundary(key, "stage"):
@@ -65,6 +65,14 @@ def lab(key: str) -> None:
     if shown is not None and shown.run is not None:
         st.space("medium")
         tabs.draw(engine, visit, made, shown, seat)
+
+
+def _was_stopped(visit: Visit) -> bool:
+    """Whether the run that this page waits for was ended before what it asks for."""
+    job: Job | None = visit.job
+    return (
+        job is not None and job.state == jobs.STOPPED and job.asked == visit.spec and job.spec != visit.spec
+    )
 
 
 def session() -> str:

@@ -13,10 +13,11 @@ from urllib.parse import parse_qsl, urlsplit
 import streamlit as st
 
 from dashboard.notices import code, notice, plain, plural
-from ebm_plugins import ConfigError, RunSpec, link, starts
+from ebm_plugins import ConfigError, PluginError, RunSpec, link, starts
 from ebm_plugins.link import Mended
 from ebm_plugins.plans import plan
 from ebm_plugins.registry import Registry
+from ebm_plugins.stamps import Stamp, read_stamp
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -27,7 +28,8 @@ class Visit:
 
     ``spec`` is the last one that resolved; ``asked`` differs from it only while ``error`` says why it cannot be
     used. ``mended`` names what the address held that could not be used. ``before_drawn`` is the start that a
-    drawn one replaced, ``shown`` the last job whose run was on the page.
+    drawn one replaced, ``shown`` the last job whose run was on the page,
+    ``job`` the one that is waited for, ``stamp`` what a copied link says of its run.
     """
 
     family: str
@@ -35,9 +37,11 @@ class Visit:
     asked: RunSpec
     written: Pairs = ()
     mended: list[Mended] = field(default_factory=list)
-    error: ConfigError | None = None
+    error: ConfigError | PluginError | None = None
     before_drawn: starts.Start | None = None
     shown: Any = None
+    job: Any = None
+    stamp: Stamp | None = None
 
 
 def visit(family: str, registry: Registry) -> Visit:
@@ -58,6 +62,7 @@ def visit(family: str, registry: Registry) -> Visit:
         query[name] = [*query.get(name, []), value]
     spec, mended = link.parse(query, registry, family)
     made = Visit(family, spec, spec, written=here, mended=mended)
+    made.stamp = read_stamp(dict(here).get("v", ""))
     if held is not None:
         made.shown = held.shown
     st.session_state[_key(family)] = made
@@ -75,10 +80,10 @@ def change(made: Visit, registry: Registry, spec: RunSpec, *, adapt: bool = Fals
     ``adapt`` lets go of what the spec inherited and can no longer use (rows of another dataset, settings of
     another sampler).
     """
-    made.mended = []
+    made.mended, made.stamp, made.job = [], None, None
     try:
         resolved = adapted(spec, registry) if adapt else plan(spec, registry).spec
-    except ConfigError as error:
+    except (ConfigError, PluginError) as error:
         made.asked, made.error = spec, error
         return
     made.spec = made.asked = resolved

@@ -17,7 +17,8 @@ from ebm_plugins.config import Knob
 from ebm_plugins.plans import MAX_SEED, Plan
 from ebm_plugins.registry import Registry
 
-TRAIN_SHOWN, SAMPLE_SHOWN = 3, 4
+TRAIN_SHOWN, SAMPLE_SHOWN, ALONE = 2, 2, 4  # controls shown at once; the rest is under More
+OWN = "Your own settings"
 SEED = Knob(
     name="seed", kind="int", default=0, title="Seed", ge=0, le=MAX_SEED,
     help="The same seed gives the same numbers. Change it to see what chance does",
@@ -28,7 +29,7 @@ def draw(visit: Visit, made: Plan, registry: Registry, error: ConfigError | None
     """All the controls, showing what is in force. ``error`` is shown at the control that can mend it."""
     key, family = visit.family, made.family
     asked = visit.asked
-    with st.container(border=True, key=f"{key} controls"):
+    with st.container(border=True, key=f"{key} controls", gap="xsmall"):
         _preset(visit, made, registry)
         shown, more = controls.split(family.train_config, TRAIN_SHOWN)
         heading = bool(shown) or _offers_data(made, registry)
@@ -42,7 +43,7 @@ def draw(visit: Visit, made: Plan, registry: Registry, error: ConfigError | None
             small("**Sampling**")
         refused = _sampler(visit, made, registry, error)
         model = made.sampler.config if made.sampler else family.sample_config
-        sample_shown, sample_more = controls.split(model, SAMPLE_SHOWN)
+        sample_shown, sample_more = controls.split(model, SAMPLE_SHOWN if heading else ALONE)
         set_sample = links.setter(visit, registry, "sample")
         prefix = f"{key}.{made.spec.sampler}.sample"  # each sampler's controls are its own
         controls.config(sample_shown, asked.sample, prefix, set_sample, error)
@@ -69,15 +70,16 @@ def _preset(visit: Visit, made: Plan, registry: Registry) -> None:
     if not presets:
         return
     key = f"{visit.family}.preset"
-    controls.hold(key, link.preset_of(visit.spec, registry) or None)
+    name = link.preset_of(visit.spec, registry)
+    controls.hold(key, name or OWN)
 
     def chosen() -> None:
         name = st.session_state[key]
-        if name:
+        if name in made.family.presets:
             links.change(visit, registry, made.family.presets[name])
 
     st.selectbox(
-        "Preset", presets, index=None, key=key, on_change=chosen, placeholder="Your own settings",
+        "Preset", presets if name else [OWN, *presets], key=key, on_change=chosen,
         help="A named set of values for everything below. Changing any of them makes it your own.",
     )  # fmt: skip
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Callable
+from functools import lru_cache
 
 import streamlit as st
+from PIL import Image
 
 from dashboard import controls
 from dashboard.notices import plain, small
@@ -45,9 +49,22 @@ def _pills(
     controls.hold(key, [r for r in chosen if r < len(data.x)])
     st.pills(
         title, range(len(data.x)), selection_mode="multi", key=key, help=help, width="stretch",
-        format_func=lambda r: plain(row_name(data, r)), on_change=lambda: _changed(key, change),
+        format_func=lambda r: _label(data, r), on_change=lambda: _changed(key, change),
     )  # fmt: skip
-    _pictures(data, tuple(range(len(data.x))))
+
+
+def _label(data: Data, row: int) -> str:
+    """A row's name behind its picture."""
+    name, shown = plain(row_name(data, row)), picture(data, row)
+    return name if shown is None else f"![{name}]({_inline(shown.tobytes(), shown.shape)}) {name}"
+
+
+@lru_cache(maxsize=256)
+def _inline(raw: bytes, shape: tuple[int, ...]) -> str:
+    """RGBA pixels as a PNG in an address of its own."""
+    out = io.BytesIO()
+    Image.frombytes("RGBA", (shape[1], shape[0]), raw).save(out, "png", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
 
 
 def _pictures(data: Data, rows: tuple[int, ...]) -> None:

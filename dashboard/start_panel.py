@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import streamlit as st
@@ -134,7 +134,8 @@ def _turned(start: starts.Start, kind: str, visit: Visit, made: Plan) -> starts.
     if isinstance(visit.before_drawn, starts.KINDS[kind]) and isinstance(start, starts.Drawn):
         return visit.before_drawn
     cls = starts.KINDS[kind]
-    kept = {n: getattr(start, n) for n in cls.__dataclass_fields__ if hasattr(start, n) and n != "kind"}
+    names = [f.name for f in fields(cls)]
+    kept = {n: getattr(start, n) for n in names if hasattr(start, n) and n != "kind"}
     if cls is starts.Corrupted:
         kept["kind"] = made.space.corruptions[0]
     if cls is starts.Data and not isinstance(start, starts.Corrupted):

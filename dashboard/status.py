@@ -14,9 +14,10 @@ from dashboard.jobs import Engine, Job
 from dashboard.links import Visit
 from dashboard.notices import notice, plain, small
 from dashboard.plot import figure
-from ebm_plugins import ConfigError, curves
+from ebm_plugins import ConfigError, PluginError, curves
 from ebm_plugins.plans import Plan
 from ebm_plugins.runs import LimitError
+from ebm_plugins.stamps import compare
 
 POLL = 0.3
 PHASES = {"train": "Training", "sample": "Sampling", "truth": "Comparing with the exact answer"}
@@ -40,6 +41,10 @@ def draw(engine: Engine, visit: Visit, made: Plan, job: Job, seat: str) -> None:
         notice(
             run.verdict.status, plain_head(run.verdict.head), run.verdict.text, key=f"{visit.family} verdict"
         )
+    if visit.stamp is not None:
+        said = compare(visit.stamp, run, engine.registry)
+        status = {"same": "good", "close": "good", "different": "warn"}.get(said.status, "info")
+        notice(status, plain_head(said.head), plain(said.text), key=f"{visit.family} stamp")
     for note in run.notes:
         small(plain(note))
     if run.spec.train_stop is not None or run.spec.sample_stop is not None:
@@ -51,8 +56,11 @@ def plain_head(head: str) -> str:
     return head if head.endswith((".", "?")) else f"{head}."
 
 
-def _unusable(error: ConfigError, made: Plan) -> None:
-    """A spec that cannot be run as it stands: an empty drawing, or a value beside its bounds."""
+def _unusable(error: ConfigError | PluginError, made: Plan) -> None:
+    """A spec that cannot be run as it stands: an empty drawing, a value beside its bounds, data that do not load."""
+    if isinstance(error, PluginError):
+        boundary.show(error, error.plugin, error.part)
+        return
     if error.field == "start.states":
         notice("info", "Nothing drawn yet.", "Click the stage to draw a start, or choose *Noise*.")
         return

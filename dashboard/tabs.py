@@ -75,6 +75,9 @@ def panels(found: list[Panel], key: str, height: int = 250) -> None:
 
 def _truth(visit: Visit, run: Run) -> None:
     found = numbers.of(run)
+    if run.exactness == "descent":
+        _descent(visit, run, found)
+        return
     with st.grid(min_column_width=150, gap="medium"):
         low = "" if math.isnan(found.floor_high) else f"floor {shown(found.floor_middle, 3)}"
         metric(
@@ -108,6 +111,21 @@ def _truth(visit: Visit, run: Run) -> None:
     if found.reason:
         notice("info", "There is no exact answer here.", plain(found.reason))
     panels(curves.comparison(run), f"{visit.family}:truth")
+
+
+def _descent(visit: Visit, run: Run, found: numbers.Numbers) -> None:
+    """What there is to say of a method that looks for low energy."""
+    first, last, rises = numbers.descent(run)
+    with st.grid(min_column_width=150, gap="medium"):
+        metric("Mean energy", shown(last, 2), f"start {shown(first, 2)}", "Mean over the states, at the end.")
+        metric(
+            "Energy rose", number(rises), "never, when it descends", "How many steps of the chains went up."
+        )
+        metric("States", number(found.count), "", "How many were followed, each on its own.")
+    small(
+        "This method looks for low energy and does not sample: there is no density to hold its states against."
+    )
+    panels([curves.energy_traces(run)], f"{visit.family}:truth")
 
 
 def _training(engine: Engine, visit: Visit, made: Plan, run: Run) -> None:

@@ -63,3 +63,14 @@ def of(run: Run) -> Numbers:
     if report is not None:
         found |= {"ess": report.ess, "draws": report.draws * report.chains, "rhat": report.rhat}
     return Numbers(**found)  # type: ignore[arg-type]
+
+
+def descent(run: Run) -> tuple[float, float, int]:
+    """Mean energy of the followed chains at the start and at the end, and how many of their steps went up."""
+    energies = np.asarray(run.sampling.energies, dtype=float)
+    scale = 1e-9 * max(1.0, float(np.nanmax(np.abs(energies), initial=0.0)))
+    return (
+        float(energies[0].mean()),
+        float(energies[-1].mean()),
+        int((np.diff(energies, axis=0) > scale).sum()),
+    )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ebm_plugins.palette import LIGHT
+from ebm_plugins.palette import DARK, LIGHT
 from ebm_plugins.records import Data
 from ebm_plugins.spaces import BinaryGrid, Space, Vectors
 
@@ -17,7 +17,7 @@ SIDE = 96  # pixels
 def picture(data: Data, row: int) -> NDArray[np.uint8] | None:
     """One row as RGBA pixels (h, w, 4) in the colour of data; None where its space has no picture.
 
-    A cell that is off is a faint grey, so that it is right on a light page and on a dark one.
+    A picture does not follow the theme: cells are between the light and the dark colour, and off is a faint grey.
     """
     shape = image_shape(data.space)
     if shape is None or not 0 <= row < len(data.x):
@@ -38,7 +38,8 @@ def pixels(values: NDArray[Any], *, cells: bool, colour: str = "data") -> NDArra
     """Values (h, w) in [0, 1] as pixels; ``cells`` leaves a gap between them."""
     scale = max(1, SIDE // max(values.shape))
     share = np.kron(np.clip(values, 0.0, 1.0), np.ones((scale, scale)))[..., None]
-    ink = np.array([int(LIGHT[colour][i : i + 2], 16) for i in (1, 3, 5)] + [255.0])
+    pair = [[int(theme[colour][i : i + 2], 16) for i in (1, 3, 5)] for theme in (LIGHT, DARK)]
+    ink = np.append(np.average(pair, axis=0, weights=[0.75, 0.25]), 255.0)
     faint = np.array([134.0, 142.0, 154.0, 56.0])
     out = faint + share * (ink - faint)
     if cells and scale >= 4:

@@ -1,0 +1,162 @@
+"""Runs behind one interface: computed once, stopped, continued, given up, refused."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+from dashboard import jobs
+from dashboard.jobs import Engine
+from ebm_plugins import registry as registries
+from ebm_plugins import runs, starts
+from ebm_plugins.records import ConfigError, PluginError
+from ebm_plugins.specs import RunSpec
+
+SPEC = RunSpec(family="bulbs", dataset="lamps", sample={"steps": 30}, start=starts.Noise(50))
+
+
+@pytest.fixture
+def engine(three):
+    return Engine(registries.load(discover=False), silence=60)
+
+
+def finished(job, seconds=30):
+    assert job.wait(seconds), f"still {job.state}"
+    return job
+
+
+def test_a_run_is_what_the_headless_program_computes(engine):
+    job = finished(engine.submit(SPEC, "a"))
+    assert job.state == jobs.DONE
+    assert runs.result_digest(job.run) == runs.result_digest(runs.run(SPEC, engine.registry))
+    assert job.stage["kind"] == "cells"
+
+
+def test_the_same_spec_is_computed_once_and_shared(engine):
+    first = engine.submit(SPEC, "a")
+    second = engine.submit(replace(SPEC, sampler="bulbs"), "b")  # the same run, said otherwise
+    assert first is second
+    finished(first)
+    assert engine.submit(SPEC, "c") is first
+    assert engine.computed == 1
+
+
+def test_training_is_not_repeated_when_only_sampling_changes(engine):
+    slow = replace(SPEC, train={"epochs": 5, "seconds": 0.1})
+    finished(engine.submit(slow, "a"))
+    again = finished(engine.submit(replace(slow, sample={"steps": 31}), "a"))
+    assert again.state == jobs.DONE
+    assert again.seconds < 0.4, "five epochs of 0.1 s were trained again"
+
+
+@pytest.mark.parametrize("phase", ["train", "sample"])
+def test_stop_keeps_what_was_learned_and_continue_gives_the_same_bits(engine, phase):
+    whole = replace(
+        SPEC, train={"epochs": 20, "seconds": 0.02 if phase == "train" else 0.0}, sample={"steps": 200}
+    )
+    uninterrupted = runs.run(whole, engine.registry)
+    job = engine.submit(replace(whole, seed=0), "a")
+    end = time.monotonic() + 20
+    while (job.phase != phase or job.step < 3) and time.monotonic() < end and not job.over:
+        time.sleep(0.0005)
+    engine.stop(job, "a")
+    finished(job)
+    if phase == "sample" and job.state == jobs.DONE:
+        pytest.skip("sampling was over before the stop came")
+    assert job.state == jobs.STOPPED
+    stop = job.spec.train_stop if phase == "train" else job.spec.sample_stop
+    assert stop is not None
+    assert 3 <= stop < 200
+    assert job.run.training.count == (stop if phase == "train" else 20)
+    # The stopped spec alone gives the stopped run: a link to it holds.
+    assert runs.result_digest(runs.run(job.spec, engine.registry)) == runs.result_digest(job.run)
+    assert engine.submit(job.spec, "a") is job
+    onward = finished(engine.submit(replace(job.spec, train_stop=None, sample_stop=None), "a"))
+    assert runs.result_digest(onward.run) == runs.result_digest(uninterrupted)
+
+
+def test_a_stop_leaves_the_others_who_wait_alone(engine):
+    slow = replace(SPEC, train={"epochs": 30, "seconds": 0.02})
+    job = engine.submit(slow, "a")
+    assert engine.submit(slow, "b") is job
+    while job.step < 3:
+        time.sleep(0.005)
+    mine = engine.stop(job, "a")
+    assert mine is not job
+    assert finished(mine).run.training.count < 30
+    assert finished(job).state == jobs.DONE
+    assert job.run.training.count == 30
+
+
+def test_a_silent_run_is_given_up_with_its_stack_and_the_next_runs_go_on(three):
+    engine = Engine(registries.load(discover=False), silence=0.6, slots=1)
+    job = engine.submit(RunSpec(family="hangs", dataset="lamps"), "a")
+    waiting = engine.submit(SPEC, "b")
+    finished(job, 10)
+    assert job.state == jobs.SILENT
+    assert "hanging" in job.trace
+    assert "sleep" in job.trace
+    assert finished(waiting).state == jobs.DONE
+
+
+def test_a_plugin_that_raises_costs_its_own_run_only(engine):
+    job = finished(engine.submit(RunSpec(family="raises", dataset="lamps"), "a"))
+    assert job.state == jobs.FAILED
+    assert isinstance(job.error, PluginError)
+    assert job.error.part == "sample"
+    assert "the lamp went out" in job.trace
+    assert finished(engine.submit(SPEC, "a")).state == jobs.DONE
+
+
+def test_what_training_refuses_is_named_by_its_control(engine):
+    job = finished(engine.submit(replace(SPEC, train={"pick": (0, 1, 2)}), "a"))
+    assert job.state == jobs.REFUSED
+    assert isinstance(job.error, ConfigError)
+    assert job.error.field == "train.pick"
+
+
+def test_a_run_that_cannot_fit_is_refused_before_it_starts(three):
+    engine = Engine(registries.load(discover=False), limits=runs.Limits(updates=1000))
+    job = finished(engine.submit(SPEC, "a"))
+    assert job.state == jobs.REFUSED
+    assert isinstance(job.error, runs.LimitError)
+    assert job.step == 0
+
+
+def test_a_run_that_nobody_waits_for_ends(engine):
+    slow = replace(SPEC, train={"epochs": 400, "seconds": 0.05})
+    job = engine.submit(slow, "a")
+    engine.submit(SPEC, "a")
+    assert job.state == jobs.LEFT
+    job.thread.join(5)
+    assert not job.thread.is_alive()
+    again = engine.submit(slow, "a")
+    assert again is not job
+    engine.leave("a")
+    assert again.state == jobs.LEFT
+
+
+def test_no_more_runs_than_slots_and_first_come_first_served(three):
+    engine = Engine(registries.load(discover=False), slots=1)
+    order = []
+    many = [
+        engine.submit(replace(SPEC, seed=s, train={"epochs": 2, "seconds": 0.02}), str(s)) for s in range(4)
+    ]
+    assert [j.state for j in many[1:]] == [jobs.QUEUED] * 3
+    for job in many:
+        threading.Thread(target=lambda j=job: (j.wait(20), order.append(j.spec.seed)), daemon=True).start()
+    for job in many:
+        finished(job)
+    ended = [j.ended for j in many]
+    assert ended == sorted(ended)
+
+
+def test_finished_runs_are_kept_up_to_a_size(three):
+    engine = Engine(registries.load(discover=False), room=1)
+    first = finished(engine.submit(SPEC, "a"))
+    second = finished(engine.submit(replace(SPEC, seed=1), "a"))  # the first has lost its seat
+    assert engine.submit(replace(SPEC, seed=1), "a") is second
+    assert engine.submit(SPEC, "b") is not first
