@@ -130,7 +130,7 @@ def fields(net: Network, s: Array) -> Array:
 def local_fields(params: Params, x: Array) -> Array:
     """h (n, N) of the states x (n, N) in 0 or 1, in the units of the energy."""
     net = network(params)
-    return np.asarray(fields(net, columns(net, x)).T / net.scale, dtype=float)
+    return np.asarray(fields(net, columns(net, x)).T.astype(float) / net.scale)
 
 
 def columns(net: Network, x: Array) -> Array:
