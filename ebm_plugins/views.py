@@ -99,8 +99,10 @@ def principal_axes(x: Array) -> tuple[Array, Array]:
 
 
 def project(x: Array, mean: Array, axes: Array) -> Array:
-    """Places (..., 2) of states (..., dim) on two axes."""
-    return (np.asarray(x, dtype=float) - mean) @ np.asarray(axes).T
+    """Places (..., 2) of states (..., dim) on two axes, NaN for states that are not finite."""
+    x = np.asarray(x, dtype=float)
+    finite = np.isfinite(x).all(axis=-1, keepdims=True)
+    return np.where(finite, (np.where(finite, x, mean) - mean) @ np.asarray(axes).T, np.nan)
 
 
 def lift(places: Array, mean: Array, axes: Array) -> Array:

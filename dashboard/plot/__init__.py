@@ -9,6 +9,6 @@ returns a :class:`StartEdit` when the user changed the start.
 from __future__ import annotations
 
 from dashboard.plot.figures import Click, figure
-from dashboard.plot.stages import StartEdit, edited, stage
+from dashboard.plot.stages import KINDS, StartEdit, edited, stage
 
-__all__ = ["Click", "StartEdit", "edited", "figure", "stage"]
+__all__ = ["KINDS", "Click", "StartEdit", "edited", "figure", "stage"]

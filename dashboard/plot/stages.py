@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -81,6 +82,7 @@ def stage(
         if fresh is not None and on_edit is not None:
             on_edit(fresh)
 
+    st.html(f"<style>{_reserved(key, payload)}</style>")
     content = {**payload, "editable": editable and payload.get("editable", True)}
     content.pop("lift", None)
     content["digest"] = envelope.digest(envelope.pack(content))
@@ -90,6 +92,29 @@ def stage(
     if pending is not None:
         return pending if isinstance(pending, StartEdit) else None
     return _fresh(key, dim, lift, keep=False)
+
+
+def _reserved(key: str, payload: Mapping[str, Any]) -> str:
+    """The height that this stage will take, as a style of its own element: between the moment when Streamlit
+    mounts a component and the moment when its script has run, the element would be empty and the page would jump.
+    The numbers are those of ``css/stage.css``: head 30, transport 44, film 102, gaps 12."""
+    charts = payload["charts"]
+    side = sum(182 if chart["type"] == "bars" else 238 for chart in charts) + (4 if charts else -12)
+    film = {"cells": 114, "images": 88}.get(payload["kind"], 0)
+    if payload["kind"] == "cells" and payload["shown"] > 1:
+        film = 88
+    frame = 30 + 12 + 12 + 44 + film
+    main, most, edge = {"plane": (494, 554, 18), "scatter": (498, 558, -34), "pairs": (420, 480, 62)}.get(
+        payload["kind"], (372, 460, -32)
+    )
+    name = re.sub(r"[^a-zA-Z0-9_-]", "-", key.strip())
+    rule = f".st-key-{name}{{min-height:%s}}"
+    stacked = f"min(100vw + {edge + frame + 12 + side}px, {most + frame + 12 + side}px)"
+    return (
+        rule % f"{main + frame}px"
+        + f"@media(max-width:1159px){{{rule % f'{most - 50 + frame + 12 + side}px'}}}"
+        + f"@media(max-width:640px){{{rule % stacked}}}"
+    )
 
 
 def edited(payload: Mapping[str, Any], *, key: str) -> StartEdit | None:

@@ -28,7 +28,6 @@ function makeImages(box, stage) {
     const width = box.clientWidth;
     if (!width) return;
     size = Math.min(width, 480);
-    box.style.height = size + "px";
     draw(stage.at);
   }
 

@@ -46,7 +46,6 @@ function makePlane(box, stage) {
   function resize() {
     geometry = layout();
     if (!geometry || !win) return;
-    box.style.height = geometry.height + "px";
     drawUnder();
     draw(stage.at);
   }
