@@ -45,6 +45,12 @@ BUILTINS: tuple[str, ...] = (
     "ebm_plugins.samplers.underdamped",
     "ebm_plugins.samplers.annealed_langevin",
     "ebm_plugins.samplers.hmc",
+    "ebm_plugins.samplers.nuts",
+    "ebm_plugins.samplers.metropolis",
+    "ebm_plugins.samplers.bit_flip",
+    "ebm_plugins.samplers.gibbs",
+    "ebm_plugins.samplers.simulated_annealing",
+    "ebm_plugins.samplers.parallel_tempering",
     "ebm_plugins.families.hopfield",
     "ebm_plugins.families.langevin",
 )
