@@ -30,6 +30,7 @@ from ebm_plugins.specs import RunSpec
 from ebm_plugins.targets import bind, checked_energy, embed
 
 UNTIMED_SNAPSHOTS = 300
+LARGEST = float(np.finfo(np.float32).max)  # frames and traces are float32: past this a state has diverged
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,7 +261,7 @@ def _sample(
         states = np.asarray(value, dtype=float)
         if made.sampler and free is not None:
             states = embed(states, free, x)
-        energy = _energies(made, params, states[:chains]) if np.isfinite(states).all() else None
+        energy = _energies(made, params, states[:chains]) if (np.abs(states) < LARGEST).all() else None
         if energy is None or np.isposinf(energy).any() or (np.isnan(energy) & ~np.isnan(energies[0])).any():
             diverged = step + 1
             break
