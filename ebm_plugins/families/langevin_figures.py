@@ -78,7 +78,7 @@ def energy_trace(run: Run) -> Figure:
         return message("No chain was followed.")
     every = int(getattr(run.configs.sample, "every", 1))
     steps = every * np.arange(len(energies))
-    figure = blank(300, right=96)
+    figure = blank(300, right=96, left=64)
     truth = run.truth
     if truth is not None and np.isfinite(truth.mean_energy) and np.isfinite(truth.energy_sd):
         half = 1.96 * truth.energy_sd / np.sqrt(energies.shape[1])
@@ -100,6 +100,8 @@ def energy_trace(run: Run) -> Figure:
     # the start is far up: the axis shows what comes after it
     later = mean[max(1, len(mean) // 20) :] if len(mean) > 2 else mean
     low, high = float(later.min()), float(later.max())
+    if run.sampling.diverged is not None:
+        high = float(np.quantile(later, 0.5))
     if truth is not None and np.isfinite(truth.mean_energy):
         low, high = min(low, truth.mean_energy), max(high, truth.mean_energy)
     pad = 0.15 * max(high - low, 0.1)
@@ -124,7 +126,7 @@ def marginals(run: Run) -> Figure:
         ["x", "y"] if run.free is None else [name for name, free in zip("xy", run.free, strict=True) if free]
     )
     figure = make_subplots(rows=1, cols=len(axes), horizontal_spacing=0.08)
-    figure.update_layout(blank(280).layout)
+    figure.update_layout(blank(280, left=56).layout)
     for i, name in enumerate(axes):
         if exact:
             places = exact[i][0]
