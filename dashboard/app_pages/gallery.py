@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from dashboard.addresses import page_of
+from dashboard.boundary import boundary
 from dashboard.notices import plain, plural
 from dashboard.thumbnails import FAILED, WAITING, studio, thumbnail
 from ebm_plugins import RunSpec
@@ -70,7 +71,7 @@ def _grid(shown: list[Card], registry: Registry, name: str) -> None:
     def draw() -> None:
         grid = st.grid(3, min_column_width=280, gap="medium", border=True)
         for card in shown:
-            with grid.cell():
+            with grid.cell(), boundary(card.family.key, "preset"):
                 _show(card, registry, f"home.{name}.{card.family.key}.{card.name}")
         if waiting and not any(pictures.picture(card.spec).state == WAITING for card in shown):
             st.rerun()  # a whole run: it ends the looking

@@ -10,6 +10,7 @@ import streamlit as st
 
 from dashboard.app_pages import home_charts
 from dashboard.app_pages.gallery import gallery
+from dashboard.boundary import boundary
 from dashboard.notices import code, notice, plain, plural
 from dashboard.plot import figure
 from dashboard.timeline import timeline
@@ -47,34 +48,21 @@ SETTINGS = (
     ),
 )
 STEPS = {"temperature": 0.05, "left": 0.1, "right": 0.1}
-NUMBERS = [
-    "No",
-    "One",
-    "Two",
-    "Three",
-    "Four",
-    "Five",
-    "Six",
-    "Seven",
-    "Eight",
-    "Nine",
-    "Ten",
-    "Eleven",
-    "Twelve",
-    "Thirteen",
-    "Fourteen",
-    "Fifteen",
-    "Sixteen",
-    "Seventeen",
-    "Eighteen",
-    "Nineteen",
-]
+FORMULAS = (  # LaTeX, and the width that it takes in pixels
+    (r"{p(x) = \dfrac{e^{-E(x)/T}}{Z}}", 150),
+    (r"{Z = \displaystyle\int e^{-E(x)/T}\,dx \vphantom{\dfrac{e^{-E(x)/T}}{Z}}}", 170),
+)
+BEGAN, IGNORED = "home: began", "home: ignored"  # where the sliders began, and what in the address was no use
+NUMBERS = (
+    "No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten", "Eleven", "Twelve",
+    "Thirteen", "Fourteen", "Fifteen", "Sixteen", "Seventeen", "Eighteen", "Nineteen",
+)  # fmt: skip
 TENS = ["Twenty", "Thirty", "Forty", "Fifty", "Sixty", "Seventy", "Eighty", "Ninety"]
 
 
 def home(registry: Registry) -> None:
     """The page."""
-    landscape()
+    alive()
     st.space("large")
     hard()
     dated = [family.lens.year for family in registry.families.values() if family.lens]
@@ -82,16 +70,24 @@ def home(registry: Registry) -> None:
         st.space("large")
         years = max(0, datetime.date.today().year - min(dated))
         st.markdown(f"### {spelt(years)} {'year' if years == 1 else 'years'} of avoiding $Z$")
-        timeline(registry.families, key="home.timeline")
+        with boundary("home", "timeline"):
+            timeline(registry.families, key="home.timeline")
     if any(family.presets for family in registry.families.values()):
         st.space("large")
         st.markdown("### Start from something alive")
-        gallery(registry)
+        with boundary("home", "gallery"):
+            gallery(registry)
 
 
 @st.fragment
+def alive() -> None:
+    """The part that the sliders redraw, and nothing else."""
+    with boundary("home", "landscape"):
+        landscape()
+
+
 def landscape() -> None:
-    """Title, sliders and the three charts: a slider redraws these and nothing else."""
+    """Title, sliders and the three charts."""
     read_address()
     st.markdown("# Low energy, high probability")
     show_ignored()
@@ -101,8 +97,9 @@ def landscape() -> None:
             "An energy-based model scores every possible thing with one number. Give low energy to what you have "
             "seen, high energy to the rest, and a density follows:"
         )
-        with st.container(height=64, border=False):  # KaTeX comes late: its place is kept
-            st.markdown(r"$p(x) = \dfrac{e^{-E(x)/T}}{Z}, \qquad Z = \displaystyle\int e^{-E(x)/T}\,dx$")
+        with st.container(horizontal=True, gap="small"):
+            for formula, width in FORMULAS:  # KaTeX comes late: the places are kept, and wrap as wholes
+                st.container(height=64, width=width, border=False).markdown(f"${formula}$")
     with controls, st.container(border=True):
         for knob, column in zip(SETTINGS, st.columns(3, gap="medium"), strict=True):
             assert knob.ge is not None
@@ -111,6 +108,7 @@ def landscape() -> None:
                 knob.title,
                 knob.ge,
                 knob.le,
+                st.session_state[BEGAN][knob.name],
                 step=STEPS[knob.name],
                 key=slot(knob.name),
                 help=knob.help,
@@ -162,7 +160,7 @@ def hard() -> None:
 def read_address() -> None:
     """Once a visit: the sliders from the address, and by name whatever in it could not be used."""
     if slot(SETTINGS[0].name) not in st.session_state:
-        ignored = []
+        ignored, began = [], {}
         known = {knob.name: knob for knob in SETTINGS}
         for name in st.query_params:
             given = st.query_params.get_all(name)
@@ -178,13 +176,14 @@ def read_address() -> None:
                     value = knob.decode(texts[0])
                 except ValueError:
                     ignored.append((knob.name, texts[0], f"expected {knob.expected()}", f"{knob.default:g}"))
-            st.session_state[slot(knob.name)] = float(value)
-        st.session_state["home: ignored"] = ignored
+            began[knob.name] = float(value)
+        # Not written into the sliders' own state: a run that is cut short would then leave them at their ends.
+        st.session_state[BEGAN], st.session_state[IGNORED] = began, ignored
 
 
 def show_ignored() -> None:
     """One gray notice, a line for each value of the address that could not be used."""
-    ignored = st.session_state.get("home: ignored", [])
+    ignored = st.session_state.get(IGNORED, [])
     if ignored:
         verb = "was" if len(ignored) == 1 else "were"
         lines = "".join(f"\n\n{line}" for line in mended(ignored))
@@ -202,7 +201,7 @@ def mended(ignored: list[tuple[str, str, str, str]]) -> Iterator[str]:
 
 def write_address() -> None:
     """The settings that are not at their defaults, into the address."""
-    st.session_state["home: ignored"] = []
+    st.session_state[IGNORED] = []
     values = {knob.name: float(st.session_state[slot(knob.name)]) for knob in SETTINGS}
     st.query_params.from_dict(
         {

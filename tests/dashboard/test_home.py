@@ -171,6 +171,15 @@ def test_the_address_sets_the_sliders_and_is_written_by_them():
     assert dict(test.query_params) == {"temperature": "2.5"}
 
 
+def test_sliders_stand_where_the_address_says_even_when_a_run_was_cut_short():
+    """What the browser is told to show is the slider's own default, so no lost message can put it elsewhere."""
+    test = opened(a_registry(), temperature="2.5")
+    test.run()
+    shown = [slider(test, n).proto.default[0] for n in ("temperature", "left", "right")]
+    assert shown == [2.5, 3.0, 2.0]
+    assert not test.warning
+
+
 @pytest.mark.parametrize(
     ("query", "named"),
     [
