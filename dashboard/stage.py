@@ -243,9 +243,7 @@ def _charts(run: Run, chosen: np.ndarray[Any, Any], chains: int = 0) -> list[dic
                 "type": "bars",
                 "title": "How full is each well?",
                 "names": [well.name for well in wells],
-                "values": np.array(
-                    [views.padded(truth.shares(frame), len(wells)) for frame in frames[chosen]]
-                ),
+                "values": views.well_trace(truth, frames[chosen]),
                 "exact": exact,
                 "range": views.share_interval(exact, frames.shape[1]),
             }

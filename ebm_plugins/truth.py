@@ -99,10 +99,15 @@ class Truth:
 
     def counts(self, states: Array, n: int | None = None) -> Array:
         """How many of the states (m, dim) lie in each of :meth:`cells` (n or m)."""
-        states = np.asarray(states, dtype=float)
         n = len(states) if n is None else n
+        return np.bincount(self.cell_of(states, n), minlength=len(self.cells(n)))
+
+    def cell_of(self, states: Array, n: int) -> Array:
+        """(m,) which of :meth:`cells` (n) each state (m, dim) lies in; what is not finite is in the last."""
+        states = np.asarray(states, dtype=float)
         size = len(self.cells(n))
-        inside = finite(states)
+        whole = np.isfinite(states).all(axis=1)
+        inside = states[whole]
         if self.mass is not None and self.box is not None:
             index = self._place(inside, n)
         elif self.states is not None:
@@ -112,10 +117,9 @@ class Truth:
             index = state_index(np.where(binary[:, None], inside, 0.0))
             index = index if self.labels is None else self.labels[index].astype(np.int64)
             index = np.where(binary, index, size - 1)
-        index = np.where(index < 0, size - 1, index)
-        counts = np.bincount(index, minlength=size)
-        counts[-1] += len(states) - len(inside)
-        return counts
+        found = np.full(len(states), size - 1, dtype=np.int64)
+        found[whole] = np.where(index < 0, size - 1, index)
+        return found
 
     def _place(self, states: Array, n: int) -> Array:
         assert self.mass is not None

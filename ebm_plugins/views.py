@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ebm_plugins import minima
 from ebm_plugins.records import Array, Run
 
 if TYPE_CHECKING:
-    from ebm_plugins.exact import EnergyField
+    from ebm_plugins.exact import EnergyField, Truth
 
 FRAMES = 300
 
@@ -75,9 +76,19 @@ def field_levels(field: EnergyField, box: Box) -> dict[str, Any]:
     }
 
 
-def padded(values: Array, size: int) -> Array:
-    """``values`` with NaN where some are missing, as they are for a frame without finite states."""
-    return values if len(values) == size else np.full(size, np.nan)
+def well_trace(truth: Truth, frames: Array) -> NDArray[np.float64]:
+    """(f, w): the shares of the finite states of each frame (f, n, 2) that are nearest to each well; NaN for a
+    frame without any."""
+    assert truth.well_centres is not None
+    count, n = frames.shape[:2]
+    places = frames.reshape(-1, 2)
+    whole = np.isfinite(places).all(axis=1)
+    frame = np.repeat(np.arange(count), n)[whole]
+    wells = len(truth.well_centres)
+    held = minima.nearest(places[whole], truth.well_centres) + wells * frame
+    counts = np.bincount(held, minlength=count * wells).reshape(count, wells).astype(float)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(counts / counts.sum(axis=1, keepdims=True))
 
 
 def principal_axes(x: Array) -> tuple[Array, Array]:
@@ -152,7 +163,11 @@ def distance_trace(run: Run) -> tuple[NDArray[np.float64], tuple[float, float]] 
     if truth is None or not truth.comparable or frames.shape[1] < 20:
         return None
     low, _, high = truth.floor(frames.shape[1])
-    values = np.array([truth.total_variation(frame) for frame in frames])
+    count, n = frames.shape[:2]
+    exact = truth.cells(n)
+    cell = truth.cell_of(frames.reshape(count * n, -1), n) + len(exact) * np.repeat(np.arange(count), n)
+    sampled = np.bincount(cell, minlength=count * len(exact)).reshape(count, -1) / n
+    values = 0.5 * np.abs(sampled - exact).sum(axis=1)
     return (values, (low, high)) if np.isfinite([low, high]).all() else None
 
 
