@@ -38,9 +38,16 @@ def blank(height: int, right: int = 12, left: int = 44) -> Figure:
         dragmode=False,
     )
     tick = {"size": 12.5, "color": LIGHT["muted"]}
-    common: dict[str, Any] = {"zeroline": False, "tickfont": tick, "fixedrange": True, "nticks": 6}
+    title = {"font": {"size": 13, "color": LIGHT["muted"]}, "standoff": 8}
+    common: dict[str, Any] = {
+        "zeroline": False,
+        "tickfont": tick,
+        "fixedrange": True,
+        "nticks": 6,
+        "title": title,
+    }
     figure.update_xaxes(showgrid=False, **common)
-    figure.update_yaxes(gridcolor=LIGHT["hairline"], **common)
+    figure.update_yaxes(gridcolor=LIGHT["hairline"], automargin=True, **common)
     return figure
 
 
@@ -55,7 +62,7 @@ def message(text: str, height: int = 120) -> Figure:
 
 def end_labels(figure: Figure, labels: list[tuple[str, float, str]], low: float, high: float) -> None:
     """Names at the right end of lines: (text, y, colour), pushed apart where they would touch."""
-    gap = 0.06 * (high - low)
+    gap = 0.085 * (high - low)
     last = -np.inf
     for text, y, colour in sorted(labels, key=lambda item: item[1]):
         last = max(y, last + gap)
@@ -141,7 +148,7 @@ def stored_patterns(run: Run) -> Figure:
             "autorange": "reversed", "scaleanchor": f"x{name}",
         }  # fmt: skip
         figure.add_annotation(
-            text=names[k], x=left + width / 2, y=bottom + 0.13 * height, xref="paper", yref="paper", yanchor="top",
+            text=names[k], x=left + width / 2, y=bottom + 0.13 * height, xref="paper", yref="paper", yanchor="top", xanchor="center",
             showarrow=False, font={"color": LIGHT["muted"], "size": 13},
         )  # fmt: skip
     if len(patterns) > shown:
@@ -210,7 +217,7 @@ def energies(run: Run) -> Figure:
         figure.add_trace(
             go.Scattergl(
                 x=np.tile(np.append(steps, steps[-1]), values.shape[1]), y=np.vstack([values, gap]).T.ravel(),
-                mode="lines", opacity=0.28, line={"color": LIGHT["energy"], "width": 1}, hoverinfo="skip",
+                mode="lines", opacity=0.28, line={"shape": "hv", "color": LIGHT["energy"], "width": 1}, hoverinfo="skip",
             )
         )  # fmt: skip
     figure.add_trace(
@@ -250,7 +257,8 @@ def resting_states(run: Run) -> Figure:
             ["✓ rests" if m == 0 else "✗ 1 cell moves" if m == 1 else f"✗ {m} cells move" for m in moving]
         )
     total = len(run.params["patterns"])
-    figure = blank(80 + 30 * len(names), left=0, right=0)
+    figure = blank(50 + 31 * (len(names) + 1), left=0, right=0)
+    figure.update_layout(margin={"t": 0, "b": 0})
     head = [
         f"Pattern (first {SHOWN} of {total})" if total > SHOWN else "Pattern",
         *(RULE_NAMES[r] for r in rules),

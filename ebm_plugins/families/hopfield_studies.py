@@ -20,7 +20,7 @@ import numpy as np
 from ebm_plugins.config import Config, knob
 from ebm_plugins.families.hopfield_figures import blank, end_labels
 from ebm_plugins.families.hopfield_text import RULE_NAMES
-from ebm_plugins.memories import PAIRWISE, RULES, memorise
+from ebm_plugins.memories import RULES, memorise
 from ebm_plugins.palette import CATEGORIES_LIGHT, DASHES, LIGHT
 from ebm_plugins.recall import settle
 from ebm_plugins.records import Array, Params, Rng
@@ -252,12 +252,11 @@ def success(config: SuccessConfig, rng: Rng) -> Iterator[Figure]:
         done[rule] = float(exact), float(cells)
         total = config.probes * len(patterns)
         text = [f"{round(e * total)} of {total}; {c:.1%} of cells" for e, c in done.values()]
-        colours = [LIGHT["model"] if r in PAIRWISE else LIGHT["rejected"] for r in done]
         figure = blank(260, left=130, right=190)
         figure.add_trace(
             go.Bar(
                 x=[e for e, _ in done.values()], y=[RULE_NAMES[r] for r in done], orientation="h",
-                marker={"color": colours}, text=text, textposition="outside", cliponaxis=False,
+                marker={"color": LIGHT["model"]}, text=text, textposition="outside", cliponaxis=False,
                 hovertemplate="%{x:.1%} exact<br>%{y}<extra></extra>",
             )
         )  # fmt: skip

@@ -44,6 +44,7 @@ LENS = Lens(
 
 SPOILT = 19 / 64  # the article flips 19 of 64 cells
 HALF_A_BAR = "GBgYGAAAAAA"  # the upper four rows of the article's bar, packed by ebm_plugins.starts.pack
+ZERO_TO_NINE = (12, 9, 3, 18, 13, 4, 0, 27, 33, 11)  # the first of each digit in the digits' training part
 LOWER_HALF = (False,) * 32 + (True,) * 32
 
 PRESETS = {
@@ -70,8 +71,8 @@ PRESETS = {
     "Digits as memories": RunSpec(
         family="hopfield",
         dataset="digits-binary",
-        train={"rule": "pseudo-inverse", "count": 6},
-        start=starts.Corrupted(rows=(0,), kind="flip", amount=0.2),
+        train={"rule": "pseudo-inverse", "patterns": ZERO_TO_NINE},
+        start=starts.Corrupted(rows=(3,), kind="flip", amount=0.2),
     ),
     "A hundred digits in 64 cells": RunSpec(
         family="hopfield",
