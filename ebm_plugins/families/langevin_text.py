@@ -126,6 +126,10 @@ mean of $\partial_\theta E$ over the model minus its mean over the data: push th
 the model's own particles are. These come from chains that persist from one epoch to the next and take a few
 Langevin steps in each. The energy gap tells how far the two still differ; the exact log-likelihood, by quadrature, is
 the judge that high-dimensional models do not have.
+
+Where the data fall into clumps that the chains cannot cross between, each clump is learned well but not how much it
+weighs: the chains stay in the share they started with, so the gap is 0 all the same, and only the exact likelihood
+sees it.
 """
 
 
