@@ -11,18 +11,17 @@ Sources: Roberts, Tweedie 1996; Welling, Teh 2011; Du, Mordatch 2019; Nijkamp, H
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Literal
-
-import numpy as np
 
 from ebm_plugins import landscapes, starts, wells
 from ebm_plugins.chains import Adjusted
-from ebm_plugins.config import Config, knob
+from ebm_plugins.config import knob
+from ebm_plugins.families import landscape_training
 from ebm_plugins.families import langevin_figures as figures
 from ebm_plugins.families import langevin_studies as studies
+from ebm_plugins.families.landscape_training import LandscapeConfig
 from ebm_plugins.families.langevin_text import LEARN, LENS, PRESETS, SUMMARY, explain
 from ebm_plugins.hookspecs import hookimpl
-from ebm_plugins.noise import TILE, Noise
+from ebm_plugins.noise import Noise
 from ebm_plugins.records import Array, Data, Family, Params, Rng, Snapshot, Target
 from ebm_plugins.samplers import mala, ula
 from ebm_plugins.spaces import Plane
@@ -30,31 +29,9 @@ from ebm_plugins.specs import RunSpec
 from ebm_plugins.targets import bind
 
 
-class TrainConfig(Config):
+class TrainConfig(LandscapeConfig):
     """Which landscape; and how wells are learned, where they are."""
 
-    landscape: Literal[
-        "three-wells", "double-well", "banana", "funnel", "ring", "muller-brown", "himmelblau", "learned"
-    ] = knob("three-wells", "The energy: a landscape that is given, or wells learned from the data.")
-    confinement: float = knob(
-        0.05, "c of c·|x|², added to the energy. Without it exp(−E) of the three wells has no finite integral, and "
-        "particles drift away for ever; the other landscapes have walls of their own and can do with 0.",
-        ge=0.0, le=5.0,
-    )  # fmt: skip
-    wells: int = knob(16, "How many Gaussian wells are learned.", ge=1, le=100, log=True)
-    epochs: int = knob(200, "Learning steps, when wells are learned.", ge=1, le=5000, log=True)
-    learning_rate: float = knob(
-        0.02, "Size of a learning step (Adam's). Too large, and the wells outrun the chains that judge them.",
-        ge=1e-4, le=1.0, log=True,
-    )  # fmt: skip
-    chains: int = knob(
-        500,
-        "Persistent chains that stand for the model while it learns.",
-        ge=10,
-        le=TILE,
-        log=True,
-        more=True,
-    )
     short_run: int = knob(
         20, "Langevin steps that these chains take in each epoch.", ge=1, le=500, log=True, more=True
     )
@@ -76,11 +53,6 @@ def train(data: Data, config: TrainConfig, rng: Rng) -> Iterator[Snapshot]:
 
     Raises ConfigError for learned wells without data, without spread, with NaN, or without confinement.
     """
-    if config.landscape != "learned":
-        yield Snapshot(landscapes.params_of(config.landscape, config.confinement))
-        return
-    wells.check_data(data, config.confinement, "landscape")
-
     noise = Noise((rng,))
 
     def short_run(params: Params, x: Array, rng: Rng) -> Array:
@@ -97,17 +69,7 @@ def train(data: Data, config: TrainConfig, rng: Rng) -> Iterator[Snapshot]:
             state = mala.step(target, state, noise, config.short_step)
         return state.x
 
-    yield from wells.learn(
-        data,
-        short_run,
-        rng,
-        wells=config.wells,
-        confinement=config.confinement,
-        epochs=config.epochs,
-        learning_rate=config.learning_rate,
-        chains=config.chains,
-        extra={"landscape": np.array([landscapes.BY_KEY["learned"]])},
-    )
+    yield from landscape_training.train(data, config, rng, short_run)
 
 
 def sample(params: Params, config: ula.Config, rng: Rng, x: Array) -> Iterator[Snapshot]:
