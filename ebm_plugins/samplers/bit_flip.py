@@ -56,12 +56,12 @@ def flip(x: Array, noise: Noise, flips: int) -> tuple[Array, Array]:
         site = (noise.uniform(m) * (dim + 1)).astype(np.int64)
         rows = np.flatnonzero(site < dim)
         candidate[rows, site[rows]] = 1.0 - candidate[rows, site[rows]]
-        return candidate, np.asarray(site < dim)
+        return candidate, site < dim
     order = noise.normal(np.empty((m, dim + 1))).argpartition(min(flips, dim), axis=1)[:, : min(flips, dim)]
     chosen = np.zeros((m, dim + 1), dtype=bool)
     np.put_along_axis(chosen, order, True, axis=1)
     candidate[chosen[:, :dim]] = 1.0 - candidate[chosen[:, :dim]]
-    return candidate, chosen[:, :dim].any(axis=1)
+    return candidate, np.asarray(chosen[:, :dim].any(axis=1))
 
 
 def step(target: Target, state: State, noise: Noise, flips: int, heat: float = 1.0) -> State:
