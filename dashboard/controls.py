@@ -12,7 +12,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.notices import code, error_line, plain, small
+from dashboard.notices import error_line, expected, plain, small
 from ebm_plugins import ConfigError
 from ebm_plugins.config import Knob, knobs
 
@@ -48,7 +48,7 @@ def config(
         else:
             control(one, value, f"{key}.{one.name}", change)
         if error is not None and error.field in (one.name, f"{group}.{one.name}"):
-            error_line(f"Expected {plain(error.expected)}, got {code(error.got)}.")
+            error_line(expected(error.expected, error.got))
 
 
 def help_text(one: Knob) -> str:

@@ -18,10 +18,11 @@ from ebm_plugins import ConfigError
 from ebm_plugins.plans import Plan, plan
 from ebm_plugins.records import EXACTNESS, Family
 from ebm_plugins.registry import Registry
+from ebm_plugins.spaces import BinaryGrid, Plane, Vectors
 
 COLUMNS = [870, 340]
 QUICK = 0.3  # seconds that the page waits for a run, so that it paints once
-STAGE_HEIGHT = 540
+HEIGHTS = {Plane: 602, BinaryGrid: 566, Vectors: 566}  # pixels of the stage, at full width
 BADGES = {
     "exact": ("green", "What it draws comes from the density itself, however short the run."),
     "asymptotic": ("blue", "The longer it runs, the closer its states come to the density; there is no bias left in the end."),
@@ -48,7 +49,7 @@ def lab(key: str) -> None:
     left, right = st.columns(COLUMNS, gap="medium")
     error = visit.error if isinstance(visit.error, ConfigError) else _refusal(job)
     with left:
-        host = st.container(key=f"{key} host") if visit.shown or job.over else st.skeleton(STAGE_HEIGHT)
+        host = st.container(key=f"{key} host") if visit.shown or job.over else st.skeleton(_height(made))
         below = st.container()
     with right, boundary(key, "controls"):
         panel.draw(visit, made, registry, error)
@@ -57,8 +58,9 @@ def lab(key: str) -> None:
         st.rerun()  # the controls are drawn: draw them again with where it stopped, or with what was refused
     if job.run is not None:
         visit.shown = job
-    with host.container(), boundary(key, "stage"):
-        _stage(visit, made, registry)
+    if visit.shown is not None or job.over:
+        with host.container(), boundary(key, "stage"):
+            _stage(visit, made, registry)
     with below, boundary(key, "verdict"):
         status.draw(engine, visit, made, job, seat)
     shown: Job | None = visit.shown
@@ -105,9 +107,20 @@ def _head(family: Family, made: Plan, registry: Registry) -> None:
             small(" · ".join(_provenance(family, registry)))
         st.markdown(family.summary)
     with right:
-        if family.lens is not None and family.lens.energy:
-            energy = family.lens.energy
-            st.latex(energy if "=" in energy else f"E(x) = {energy}")
+        formula = _formula(family)
+        if formula:
+            st.markdown(rf"$\displaystyle {formula}$")
+
+
+def _formula(family: Family) -> str:
+    """The energy, as an equation; nothing where the record gives no more than its name."""
+    energy = family.lens.energy.strip().strip("$") if family.lens is not None else ""
+    if not energy or len(energy) <= len("E(x, y)"):
+        return ""
+    left = energy.partition("=")[0].strip()
+    return (
+        energy if left.startswith("E") and len(left) < len(energy) and len(left) <= 12 else f"E(x) = {energy}"
+    )
 
 
 def _provenance(family: Family, registry: Registry) -> list[str]:
@@ -127,6 +140,11 @@ def _stage(visit: Visit, made: Plan, registry: Registry) -> None:
     if shown is None or shown.stage is None:
         return
     draw_stage(shown.stage, key=f"{visit.family}:stage", on_edit=partial(_edited, visit, made, registry))
+
+
+def _height(made: Plan) -> int:
+    """What the stage of this space will take, so that nothing jumps when it comes."""
+    return next((px for kind, px in HEIGHTS.items() if isinstance(made.space, kind)), 600)
 
 
 def _edited(visit: Visit, made: Plan, registry: Registry, edit: Any) -> None:

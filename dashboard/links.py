@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import streamlit as st
 
-from dashboard.notices import code, notice, plain, plural
+from dashboard.notices import code, notice, plain, spelled
 from ebm_plugins import ConfigError, PluginError, RunSpec, link, starts
 from ebm_plugins.link import Mended
 from ebm_plugins.plans import plan
@@ -129,7 +129,7 @@ def show_mended(made: Visit) -> None:
         return
     verb = "was" if len(made.mended) == 1 else "were"
     lines = "".join(f"\n\n{_mended(one)}" for one in made.mended)
-    notice("info", f"{plural(len(made.mended), 'value')} in the link {verb} changed.", lines, key="mended")
+    notice("info", f"{spelled(len(made.mended), 'value')} in the link {verb} changed.", lines, key="mended")
 
 
 def _mended(one: Mended) -> str:

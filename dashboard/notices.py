@@ -49,6 +49,30 @@ def code(text: object, limit: int = 60) -> str:
     return f"`{shown}`" if shown else "(nothing)"
 
 
+def powers(text: str) -> str:
+    """``2.0e+09`` as 2.0 × 10⁹."""
+    digits = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+
+    def nicer(found: re.Match[str]) -> str:
+        return f"{found[1]} × 10{str(int(found[2])).translate(digits)}"
+
+    return re.sub(r"(\d(?:\.\d+)?)e([+-]\d+)", nicer, text)
+
+
+def expected(wanted: str, got: object) -> str:
+    """What was expected of a value, and what came."""
+    text = " ".join(str(got).split())
+    came = plain(powers(text)) if " " in text else code(text)
+    return f"Expected {plain(powers(wanted))}, got {came}."
+
+
 def plural(count: int, one: str, many: str | None = None) -> str:
     """``3 values``, ``1 value``."""
     return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def spelled(count: int, one: str, many: str | None = None) -> str:
+    """``Three values``, to begin a sentence with; numerals from ten on."""
+    words = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
+    text = plural(count, one, many)
+    return text.replace(str(count), words[count], 1) if 0 <= count < len(words) else text

@@ -10,7 +10,7 @@ import streamlit as st
 
 from dashboard import controls, links, start_panel
 from dashboard.links import Visit
-from dashboard.notices import code, error_line, plain, small
+from dashboard.notices import code, error_line, expected, plain, small
 from dashboard.rows import pick_rows
 from ebm_plugins import ConfigError, link, plans
 from ebm_plugins.config import Knob
@@ -61,7 +61,7 @@ def draw(visit: Visit, made: Plan, registry: Registry, error: ConfigError | None
             start_panel.draw_more(visit, made, registry, error)
             _not_offered(refused, registry)
         if error is not None and not _has_control(error, made):
-            error_line(f"{code(error.field)}: expected {plain(error.expected)}, got {code(error.got)}.")
+            error_line(f"{code(error.field)}: {expected(error.expected, error.got)}")
         small("All of this is in the address: copy it and a reader sees these same numbers.")
 
 
@@ -182,7 +182,7 @@ def _row_picker(made: Plan) -> Callable[..., None]:
 
 def _at(field: str, error: ConfigError | None) -> None:
     if error is not None and error.field == field:
-        error_line(f"Expected {plain(error.expected)}, got {code(error.got)}.")
+        error_line(expected(error.expected, error.got))
 
 
 def _has_control(error: ConfigError, made: Plan) -> bool:

@@ -10,7 +10,7 @@ import streamlit as st
 
 from dashboard import controls, links
 from dashboard.links import Visit
-from dashboard.notices import code, error_line, plain, small
+from dashboard.notices import error_line, expected, small
 from dashboard.rows import pick_rows
 from ebm_plugins import ConfigError, starts
 from ebm_plugins.config import Knob
@@ -61,7 +61,7 @@ def draw(visit: Visit, made: Plan, registry: Registry, error: ConfigError | None
         small(f"{free} of {made.space.dim} coordinates are free; the others are held.")
         st.button("Free all of them", key=f"{key} unclamp", on_click=lambda: change("free", ()))
     if error is not None and error.field.partition(".")[0] == "start":
-        error_line(f"Expected {plain(error.expected)}, got {code(error.got)}.")
+        error_line(expected(error.expected, error.got))
 
 
 def draw_more(visit: Visit, made: Plan, registry: Registry, error: ConfigError | None) -> None:

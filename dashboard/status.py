@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +11,7 @@ from dashboard import boundary, jobs, links
 from dashboard.controls import number
 from dashboard.jobs import Engine, Job
 from dashboard.links import Visit
-from dashboard.notices import notice, plain, small
+from dashboard.notices import notice, plain, powers, small
 from dashboard.plot import figure
 from ebm_plugins import ConfigError, PluginError, curves
 from ebm_plugins.plans import Plan
@@ -74,8 +73,7 @@ def _unusable(error: ConfigError | PluginError, made: Plan) -> None:
 def _failed(engine: Engine, visit: Visit, job: Job) -> None:
     error = job.error
     if isinstance(error, LimitError):
-        text = f"This asks for {plain(powers(str(error.got)))}. The limit is {plain(powers(error.expected))}."
-        notice("bad", "Too large to run here.", text, key=f"{visit.family} verdict")
+        notice("bad", "Too large to run here.", too_large(error), key=f"{visit.family} verdict")
         return
     if isinstance(error, ConfigError):
         kept = " The last good run is shown." if visit.shown else ""
@@ -94,14 +92,11 @@ def _failed(engine: Engine, visit: Visit, job: Job) -> None:
     )
 
 
-def powers(text: str) -> str:
-    """``2.0e+09`` as 2.0 × 10⁹."""
-    digits = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
-
-    def nicer(found: re.Match[str]) -> str:
-        return f"{found[1]} × 10{str(int(found[2])).translate(digits)}"
-
-    return re.sub(r"(\d(?:\.\d+)?)e([+-]\d+)", nicer, text).rstrip(".")
+def too_large(error: LimitError) -> str:
+    """How much was asked for, how much can be, and what to do."""
+    asked, _, advice = powers(str(error.got)).partition(": ")
+    advice = f" {advice[:1].upper()}{advice[1:]}." if advice else ""
+    return plain(f"This asks for {asked}, and what can be run here is {powers(error.expected)}.{advice}")
 
 
 def _running(engine: Engine, visit: Visit, made: Plan, job: Job, seat: str) -> None:

@@ -181,7 +181,7 @@ def energy_traces(run: Run, most: int = 12) -> Panel:
     ends = energies[-1][np.isfinite(energies[-1])]
     last = f"{ends.min():.2f} to {ends.max():.2f}" if len(ends) else "not known"
     return Panel(
-        f"Energy of {energies.shape[1]} chains", {"data": data, "layout": layout},
+        "Energy of the chain" if energies.shape[1] == 1 else f"Energy of {energies.shape[1]} chains", {"data": data, "layout": layout},
         f"Energy of {energies.shape[1]} chains against step; at the end {last}.",
     )  # fmt: skip
 
