@@ -20,6 +20,7 @@ from ebm_plugins.spaces import BinaryGrid, Pairs, Plane, Space, Vectors
 WIDTH, HEIGHT = 320, 180
 BANDS = 14
 PARTICLES, TRAILS, STEPS = 150, 75, 9
+INK = 4000  # length of all trails together: long ones would hide what they cross
 FEW = 8  # chains that are shown with the whole way that they went
 TILES = (6, 3)  # columns and rows of a sheet of states
 SHADES = 8
@@ -94,7 +95,9 @@ def _plane(run: Run) -> str:
 
     shapes = [_bands(run, low, high, shown)] if run.free is None else []
     shapes.append(_dots(place(rows), "data", 2.0))
-    paths = [_line(place(path)) for path in np.swapaxes(kept, 0, 1) if np.isfinite(path).all()]
+    ways = [place(path) for path in np.swapaxes(kept, 0, 1) if np.isfinite(path).all()]
+    inked = np.cumsum([np.linalg.norm(np.diff(way, axis=0), axis=1).sum() for way in ways])
+    paths = [_line(way) for way, ink in zip(ways, inked, strict=True) if few or ink <= INK]
     if paths and len(kept) > 1:
         shapes.append(
             f'<path d="{"".join(paths)}" fill="none" stroke-width="1" stroke-linejoin="round" '
@@ -106,8 +109,8 @@ def _plane(run: Run) -> str:
 
 def _view(points: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Corners of a 16:9 window, equal scale on both axes, around nearly all of the points."""
-    low, high = np.quantile(points, [0.03, 0.97], axis=0)
-    middle, half = (low + high) / 2, np.maximum((high - low) / 2 * 1.35, 0.5)
+    low, high = np.quantile(points, [0.05, 0.95], axis=0)
+    middle, half = (low + high) / 2, np.maximum((high - low) / 2 * 1.25, 0.5)
     half_height = max(half[1], half[0] * HEIGHT / WIDTH)
     half = np.array([half_height * WIDTH / HEIGHT, half_height])
     return middle - half, middle + half

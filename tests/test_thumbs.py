@@ -121,6 +121,15 @@ def test_plane_without_an_energy_shows_its_states_and_data():
     assert not [p for p in tree.iter(f"{SVG}path") if p.get("fill-rule")]
 
 
+def test_long_trails_do_not_hide_the_picture():
+    """Small steps: a trail for each of 60 particles. Jumps across the whole view: trails of 4,000 units at most."""
+    rng = np.random.default_rng(0)
+    for size, least, most in ((0.01, 60, 60), (3.0, 1, 20)):
+        frames = rng.normal(size=(1, 60, 2)) + size * rng.normal(size=(9, 60, 2))
+        trails = [p for p in drawn(a_run(Plane(), frames)).iter(f"{SVG}path") if p.get("fill") == "none"]
+        assert least <= trails[0].get("d").count("M") <= most
+
+
 def test_grid_film_shows_start_middle_and_end():
     """A state that gains one cell a frame, from 0 to 6: the film holds 0, 3 and 6 cells."""
     frames = np.array([[np.arange(9) < k] for k in range(7)], dtype=float)

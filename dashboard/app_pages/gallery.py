@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import streamlit as st
 
@@ -16,10 +17,11 @@ from ebm_plugins import RunSpec
 from ebm_plugins.records import Family
 from ebm_plugins.registry import Registry
 
+ROW = 6  # cards that are always shown, where there are as many presets
 LOOK_AGAIN = 0.7  # seconds between looks at the pictures that are still being made
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Card:
     """One preset: its link, its heading and what it is a run of."""
 
@@ -41,15 +43,17 @@ def gallery(registry: Registry) -> None:
 
 
 def cards(registry: Registry) -> tuple[list[Card], list[Card]]:
-    """One card a family (a preset whose name is its own, where there is one), and all the others."""
+    """One card a family (a preset whose name is its own, where there is one), filled up to :data:`ROW` cards, a
+    preset a family at a time; and all the others."""
     names = Counter(name for family in registry.families.values() for name in family.presets)
-    first, rest = [], []
+    decks = []
     for family in registry.families.values():
-        made = [_card(family, name, spec, names, registry) for name, spec in family.presets.items()]
-        best = next((card for card in made if names[card.name] == 1), made[0] if made else None)
-        first += [card for card in made if card is best]
-        rest += [card for card in made if card is not best]
-    return first, rest
+        deck = [_card(family, name, spec, names, registry) for name, spec in family.presets.items()]
+        deck.sort(key=lambda card: names[card.name] > 1)
+        decks.append(deck)
+    rounds = [card for one in zip_longest(*decks) for card in one if card is not None]
+    shown = max(ROW, sum(1 for deck in decks if deck))
+    return rounds[:shown], [card for deck in decks for card in deck if card in rounds[shown:]]
 
 
 def _card(family: Family, name: str, spec: RunSpec, names: Mapping[str, int], registry: Registry) -> Card:
