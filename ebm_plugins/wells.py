@@ -27,27 +27,30 @@ MIN_HEIGHT, MAX_HEIGHT = 1e-3, 10.0
 
 
 def _depths(params: Params, x: Array) -> tuple[Array, Array, Array, Array]:
-    """h_k g_k(x) (n, K), 1/w² (K,), μ/w² (K, dim) and |x|² (n,), in x's precision."""
+    """h_k g_k(x) (K, n), 1/w² (K,), μ/w² (K, dim) and |x|² (n,), of columns ``x`` (dim, n), in x's precision."""
     centres, heights, widths = (
         np.asarray(params[name], dtype=x.dtype) for name in ("centres", "heights", "widths")
     )
     inverse = 1.0 / (widths * widths)
     pulls = centres * inverse[:, None]
-    squares = np.einsum("ij,ij->i", x, x)
+    squares = (x * x).sum(axis=0)
     # −|x − μ|²/2w² = x·μ/w² − |x|²/2w² − |μ|²/2w²: one small product for all wells
-    depths = x @ pulls.T
-    depths -= np.multiply.outer(squares, 0.5 * inverse)
-    depths -= 0.5 * (centres * pulls).sum(axis=1)
+    depths = pulls @ x
+    scratch = np.empty_like(squares)
+    for depth, half, offset in zip(depths, 0.5 * inverse, 0.5 * (centres * pulls).sum(axis=1), strict=True):
+        np.multiply(squares, half, out=scratch)
+        scratch += offset
+        depth -= scratch
     np.exp(depths, out=depths)
-    depths *= heights
+    depths *= heights[:, None]
     return depths, inverse, pulls, squares
 
 
 def energy(params: Params, x: Array) -> Array:
     """E (n,) of states ``x`` (n, dim)."""
-    x = _floats(x)
+    x = _columns(x)
     depths, _, _, squares = _depths(params, x)
-    out = -depths.sum(axis=1)
+    out = -depths.sum(axis=0)
     confinement = x.dtype.type(params["confinement"][0])
     if confinement:
         out += confinement * squares
@@ -56,13 +59,13 @@ def energy(params: Params, x: Array) -> Array:
 
 def gradient(params: Params, x: Array) -> Array:
     """∇E (n, dim): Σ_k h_k g_k (x − μ_k)/w_k² + 2cx."""
-    x = _floats(x)
+    x = _columns(x)
     depths, inverse, pulls, _ = _depths(params, x)
-    stiffness = depths @ inverse
+    stiffness = inverse @ depths
     stiffness += x.dtype.type(2.0 * params["confinement"][0])
-    out = x * stiffness[:, None]
-    out -= depths @ pulls
-    return np.asarray(out)
+    x *= stiffness
+    x -= pulls.T @ depths
+    return np.ascontiguousarray(x.T)
 
 
 def stiffness(params: Params) -> float:
@@ -72,11 +75,11 @@ def stiffness(params: Params) -> float:
 
 def slopes(params: Params, x: Array) -> dict[str, Array]:
     """⟨∂E/∂θ⟩ over the rows of ``x`` (n, dim), for the centres (K, dim), log h (K,) and log w (K,)."""
-    x = np.asarray(x, dtype=float)
-    depths, inverse, pulls, squares = _depths(params, x)
-    mass = depths.mean(axis=0)
-    first = depths.T @ x / len(x)
-    second = depths.T @ squares / len(x)
+    columns = _columns(np.asarray(x, dtype=float))
+    depths, inverse, pulls, squares = _depths(params, columns)
+    mass = depths.mean(axis=1)
+    first = depths @ columns.T / len(x)
+    second = depths @ squares / len(x)
     centres = np.asarray(params["centres"])
     distance = second - 2.0 * (first * centres).sum(axis=1) + mass * (centres**2).sum(axis=1)
     return {
@@ -204,6 +207,7 @@ def log_partition_on_the_plane(params: Params) -> float:
     return math.log(math.pi / c + float(added.sum()) * float((xs[1] - xs[0]) * (ys[1] - ys[0])))
 
 
-def _floats(x: Array) -> Array:
+def _columns(x: Array) -> Array:
+    """A copy of ``x`` (n, dim) as floats, coordinates first (dim, n): the long axis is then the contiguous one."""
     x = np.asarray(x)
-    return x if x.dtype in (np.float32, np.float64) else x.astype(float)
+    return np.array(x.T, dtype=x.dtype if x.dtype == np.float32 else np.float64, order="C")
