@@ -13,6 +13,7 @@ from dashboard.notices import plain, small
 from dashboard.plot import figure
 from ebm_plugins.config import knobs
 from ebm_plugins.plans import Plan
+from ebm_plugins.studies import latest
 
 QUICK = 0.6
 POLL = 0.5
@@ -78,9 +79,8 @@ def _watch(visit: Visit, job: Job, title: str, key: str, height: int) -> None:
 
 
 def _last(visit: Visit, job: Job, title: str, key: str, height: int) -> None:
-    if job.figures:
-        last = job.figures[-1]
+    for index, last in enumerate(latest(job.figures)):
         wanted = getattr(getattr(last, "layout", None), "height", None)
-        figure(last, key=key, height=int(wanted or height), alt=f"{title}.")
+        figure(last, key=f"{key} {index}", height=int(wanted or height), alt=f"{title}.")
     if job.error is not None:
         boundary.show(job.error, visit.family, title, job.trace)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,3 +37,18 @@ def study(family: str, title: str, values: Mapping[str, Any], seed: int, registr
         raise
     except Exception as error:
         raise PluginError(family, title, f"It raised {type(error).__name__}: {error}") from error
+
+
+def latest(figures: Sequence[Any]) -> list[Any]:
+    """The figures to show of those that came: one with the same axis titles as an earlier one redraws it."""
+    shown: dict[str, Any] = {}
+    for figure in figures:
+        layout = figure.to_plotly_json().get("layout", {})
+        axes = sorted(name for name in layout if name.startswith(("xaxis", "yaxis")))
+        titles = [_title(layout[name].get("title")) for name in axes]
+        shown[repr(titles)] = figure
+    return list(shown.values())
+
+
+def _title(title: Any) -> str:
+    return str(title.get("text", "") if hasattr(title, "get") else title or "")
