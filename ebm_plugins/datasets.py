@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache, partial
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -206,11 +208,23 @@ def _bars_and_stripes(n: int) -> Data:
 @cache
 def _digit_images() -> tuple[Array, NDArray[np.int64]]:
     """All 1,797 digits in their fixed shuffled order: grey in [0, 1] (n, 64), and which digit each is (n,)."""
+    table = _digit_table()
+    order = np.random.default_rng(0).permutation(1797)
+    return _fixed(table[order, :-1] / 16.0), _fixed(table[order, -1].astype(np.int64))
+
+
+def _digit_table() -> Array:
+    """scikit-learn's digits (1797, 65): 64 grey values from 0 to 16, then the digit. Its own file is read where it
+    lies, because importing scikit-learn for it takes a second; where it lies elsewhere, scikit-learn is asked."""
+    found = find_spec("sklearn")
+    for folder in (found.submodule_search_locations or []) if found else []:
+        path = Path(folder, "datasets", "data", "digits.csv.gz")
+        if path.is_file():
+            return np.loadtxt(path, delimiter=",")
     from sklearn.datasets import load_digits
 
     digits = load_digits()
-    order = np.random.default_rng(0).permutation(1797)
-    return _fixed(digits.data[order] / 16.0), _fixed(digits.target[order].astype(np.int64))
+    return np.column_stack([digits.data, digits.target])
 
 
 def _digits(binary: bool) -> Data:
