@@ -1,0 +1,218 @@
+r"""Restricted Boltzmann machines: energies, conditionals, block Gibbs sweeps, and all that small ones allow exactly.
+
+Visible units v (V,) are 0 or 1, or real with standard deviation σ (V,); hidden units h (H,) are 0 or 1.
+
+.. math:: E(v, h) &= -b^\top v - c^\top h - v^\top W h \\
+          E(v, h) &= \sum_i \frac{(v_i - b_i)^2}{2\sigma_i^2} - c^\top h - \sum_{ij} \frac{v_i}{\sigma_i^2} W_{ij} h_j
+
+Summing h out leaves the free energy F(v), with which p(v) = exp(−F(v))/Z. Params: ``weights`` (V, H),
+``visible_bias`` (V,), ``hidden_bias`` (H,), ``scale`` (V,) where visible units are real, and ``base_bias`` (V,), the
+biases of independent units like the data, where tempering and annealing begin.
+
+Between that base (β = 0) and the machine (β = 1) lies the path of machines with weights βW, hidden biases βc and
+visible biases (1 − β)·base + βb. Sources: Smolensky 1986; Hinton 2002; Salakhutdinov, Murray 2008; Cho 2011.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ebm_plugins.records import Array, Params, Rng
+from ebm_plugins.truth import states_of
+
+MOST_UNITS = 20  # of the smaller layer, for sums over all its states
+BLOCK = 4096  # states summed at a time
+
+
+class Machine(NamedTuple):
+    """The arrays of a machine in one float type. ``scale`` is None where visible units are 0 or 1."""
+
+    weights: Array
+    visible_bias: Array
+    hidden_bias: Array
+    base_bias: Array
+    scale: Array | None = None
+
+    def params(self) -> dict[str, Array]:
+        """Copies in float64, named as a family's params are."""
+        return {k: np.array(v, dtype=float) for k, v in self._asdict().items() if v is not None}
+
+
+def machine(params: Params, dtype: Any = np.float64) -> Machine:
+    """The machine that params describe; without ``base_bias`` its own visible biases stand in."""
+    arrays = {name: np.asarray(params[name], dtype=dtype) for name in Machine._fields if name in params}
+    arrays.setdefault("base_bias", arrays["visible_bias"])
+    return Machine(**arrays)
+
+
+def sigmoid(a: Array) -> Array:
+    """1/(1 + e^−a). Its far tail is rough in float32: right for draws, wrong for log-probabilities."""
+    return 0.5 * np.tanh(0.5 * a) + 0.5
+
+
+def softplus(a: Array) -> Array:
+    """log(1 + e^a), without overflow. (np.log is vectorised where np.log1p is not: the error is one of 1 + e^−|a|.)"""
+    return np.maximum(a, 0) + np.log(1 + np.exp(-np.abs(a)))
+
+
+def bernoulli(p: Array, rng: Rng) -> Array:
+    """0 or 1 with probability p, in p's float type. (Probabilities in float32 come in steps of 2⁻²⁴.)"""
+    return (rng.random(p.shape, dtype=p.dtype) < p).astype(p.dtype)
+
+
+# --- One sweep ------------------------------------------------------------------------------------------------
+
+
+def signal(m: Machine, v: Array) -> Array:
+    """What hidden units (..., H) hear from visible ones (..., V), biases aside."""
+    return np.asarray((v if m.scale is None else v / m.scale**2) @ m.weights)
+
+
+def hidden_probability(m: Machine, v: Array, beta: Any = 1.0) -> Array:
+    """p(h = 1 | v) (..., H) at β of the path."""
+    return sigmoid(beta * (signal(m, v) + m.hidden_bias))
+
+
+def visible_mean(m: Machine, h: Array, beta: Any = 1.0) -> Array:
+    """E[v | h] (..., V) at β of the path: a probability, or the mean of a Gaussian."""
+    field = beta * (h @ m.weights.T + m.visible_bias) + (1.0 - beta) * m.base_bias
+    return field if m.scale is not None else sigmoid(field)
+
+
+def draw_visible(m: Machine, h: Array, rng: Rng, beta: Any = 1.0) -> Array:
+    """v | h (..., V) at β of the path."""
+    mean = visible_mean(m, h, beta)
+    if m.scale is None:
+        return bernoulli(mean, rng)
+    return mean + m.scale * rng.standard_normal(mean.shape, dtype=mean.dtype)
+
+
+def sweep(m: Machine, v: Array, rng: Rng, beta: Any = 1.0) -> Array:
+    """One sweep v → h → v of block Gibbs sampling, reversible with respect to p(v) at β of the path."""
+    return draw_visible(m, bernoulli(hidden_probability(m, v, beta), rng), rng, beta)
+
+
+def draw_base(m: Machine, n: int, rng: Rng) -> Array:
+    """(n, V) exact draws at β = 0, where all units are independent."""
+    return draw_visible(m, np.zeros((n, m.weights.shape[1]), m.weights.dtype), rng, np.float32(0))
+
+
+# --- Energies ---------------------------------------------------------------------------------------------------
+
+
+def path_energy(m: Machine, v: Array, beta: Any = 1.0) -> Array:
+    """F(v) (...) at β of the path, in float64 sums; at β = 1 the free energy −log Σ_h exp(−E(v, h))."""
+    bias = (1.0 - beta) * m.base_bias + beta * m.visible_bias
+    if m.scale is None:
+        visible = -np.sum(v * bias, axis=-1, dtype=float)
+    else:
+        visible = np.sum((v - bias) ** 2 / (2 * m.scale**2), axis=-1, dtype=float)
+    return visible - np.sum(softplus(beta * (signal(m, v) + m.hidden_bias)), axis=-1, dtype=float)
+
+
+def free_energy(params: Params, x: Array) -> Array:
+    """F(x) (n,) of the batch x (n, V), in x's float type (float64 for cells given as whole numbers)."""
+    dtype = np.float32 if np.asarray(x).dtype == np.float32 else np.float64
+    m = machine(params, dtype)
+    return path_energy(m, np.asarray(x, dtype=dtype)).astype(dtype)
+
+
+def gradient(params: Params, x: Array) -> Array:
+    """∇F (n, V). On a grid it is that of F continued to real cells."""
+    dtype = np.float32 if np.asarray(x).dtype == np.float32 else np.float64
+    m, x = machine(params, dtype), np.asarray(x, dtype=dtype)
+    pull = hidden_probability(m, x) @ m.weights.T
+    return -m.visible_bias - pull if m.scale is None else (x - m.visible_bias - pull) / m.scale**2
+
+
+def reconstruction_error(m: Machine, v: Array, rng: Rng) -> float:
+    """Mean (v − E[v | h])² with h drawn given v. It says how well h describes v, and little of p(v)."""
+    return float(np.mean((v - visible_mean(m, bernoulli(hidden_probability(m, v), rng))) ** 2))
+
+
+def pseudo_log_likelihood(params: Params, x: Array) -> float:
+    """Mean over rows of Σ_i log p(v_i | all other v), in nats, for visible units 0 or 1 (Besag 1975)."""
+    m, x = machine(params), np.asarray(x, dtype=float)
+    heard = signal(m, x) + m.hidden_bias
+    here = softplus(heard).sum(axis=1)
+    total = np.zeros(len(x))
+    for i in range(x.shape[1]):
+        change = 1.0 - 2.0 * x[:, i]
+        there = softplus(heard + change[:, None] * m.weights[i]).sum(axis=1)
+        total -= softplus(change * m.visible_bias[i] + there - here)
+    return float(total.mean())
+
+
+# --- Exact answers, over all states of the smaller layer ----------------------------------------------------------
+
+
+def summed_layer(m: Machine) -> str:
+    """Which layer's states are summed over: hidden, or visible where it is smaller and binary."""
+    return "visible" if m.scale is None and len(m.visible_bias) < len(m.hidden_bias) else "hidden"
+
+
+def log_weights(params: Params) -> Array | None:
+    """log of the unnormalised probability of each state (2^k,) of the smaller layer, in the order of
+    :func:`ebm_plugins.truth.states_of`; None when it has more than 20 units."""
+    m = machine(params)
+    layer = summed_layer(m)
+    units = len(m.hidden_bias if layer == "hidden" else m.visible_bias)
+    if units > MOST_UNITS:
+        return None
+    found = np.empty(2**units)
+    for first in range(0, len(found), BLOCK):
+        index = np.arange(first, min(first + BLOCK, len(found)))
+        states = states_of(index, units)
+        found[index] = -path_energy(m, states) if layer == "visible" else _hidden_weight(m, states)
+    return found
+
+
+def _hidden_weight(m: Machine, h: Array) -> Array:
+    """log Σ_v exp(−E(v, h)) (n,), or its integral."""
+    mean = h @ m.weights.T + m.visible_bias
+    if m.scale is None:
+        return np.asarray(h @ m.hidden_bias + softplus(mean).sum(axis=1))
+    variance = m.scale**2
+    exponent = (mean**2 - m.visible_bias**2) / (2 * variance) + 0.5 * np.log(2 * np.pi * variance)
+    return np.asarray(h @ m.hidden_bias + exponent.sum(axis=1))
+
+
+def log_sum(logs: Array) -> float:
+    """log Σ exp of them all."""
+    top = float(np.max(logs))
+    return top + float(np.log(np.sum(np.exp(logs - top)))) if np.isfinite(top) else top
+
+
+def log_partition(params: Params) -> float | None:
+    """Exact log Z, or None when both layers are too large."""
+    logs = log_weights(params)
+    return None if logs is None else log_sum(logs)
+
+
+def exact_draws(params: Params, n: int, rng: Rng) -> Array:
+    """(n, V) independent draws of p(v). Raises ValueError when both layers have more than 20 units."""
+    logs, m = log_weights(params), machine(params)
+    if logs is None:
+        raise ValueError(f"exact draws need a layer of at most {MOST_UNITS} units")
+    cumulative = np.cumsum(np.exp(logs - logs.max()))
+    index = np.searchsorted(cumulative, rng.random(n) * cumulative[-1], side="right")
+    layer = summed_layer(m)
+    states = states_of(
+        np.minimum(index, len(logs) - 1), len(m.hidden_bias if layer == "hidden" else m.visible_bias)
+    )
+    return states if layer == "visible" else draw_visible(m, states, rng)
+
+
+def expected_statistics(params: Params) -> tuple[Array, Array, Array]:
+    """E[v hᵀ] (V, H), E[v] (V,) and E[h] (H,) under the machine, exactly. Raises ValueError as above."""
+    logs, m = log_weights(params), machine(params)
+    if logs is None:
+        raise ValueError(f"exact expectations need a layer of at most {MOST_UNITS} units")
+    p = np.exp(logs - log_sum(logs))
+    hidden = summed_layer(m) == "hidden"
+    states = states_of(np.arange(len(p)), len(m.hidden_bias if hidden else m.visible_bias))
+    v = visible_mean(m, states) if hidden else states
+    h = states if hidden else hidden_probability(m, states)
+    return (p[:, None] * v).T @ h, p @ v, p @ h
