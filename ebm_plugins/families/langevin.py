@@ -80,7 +80,7 @@ def sample(params: Params, config: ula.Config, rng: Rng, x: Array) -> Iterator[S
 
 FAMILY = Family(
     key="langevin",
-    title="Langevin",
+    title="Langevin dynamics",
     summary=SUMMARY,
     section="Samplers",
     accepts=(Plane,),

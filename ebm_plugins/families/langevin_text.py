@@ -19,7 +19,7 @@ SUMMARY = (
 LENS = Lens(
     year=1996,
     authors="Roberts, Tweedie",
-    energy=r"E(x)",
+    energy=r"\text{any smooth } E(x)",
     learns="Nothing to learn on a given landscape; wells are learned from data by maximum likelihood with persistent "
     "short runs",
     samples="Downhill along the gradient plus Gaussian noise; with a Metropolis test, momentum or cooling if wanted",
