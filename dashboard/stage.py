@@ -23,12 +23,20 @@ PICTURES = 25
 PATTERNS = 6
 PLANE_FPS, CELL_FPS = 32, 5
 
-__all__ = ["export", "legend", "payload"]
+__all__ = ["export", "kind", "legend", "payload"]
 
 
 def payload(run: Run) -> dict[str, Any]:
     """What the browser needs to draw this run: plain values and arrays, at most about a megabyte."""
     return {**_common(run), **_payload(run.space, run)}
+
+
+def kind(space: Space) -> str:
+    """The kind of stage that a space gets: ``plane``, ``cells``, ``images``, ``pairs``, else ``scatter``."""
+    if isinstance(space, Vectors):
+        return "images" if space.shape else "scatter"
+    known = {Plane: "plane", BinaryGrid: "cells", Pairs: "pairs"}
+    return next((name for of, name in known.items() if isinstance(space, of)), "scatter")
 
 
 def legend(run: Run) -> list[tuple[str, str, str]]:

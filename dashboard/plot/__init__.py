@@ -3,12 +3,12 @@
 ``figure(fig, key=..., height=..., alt=...)`` draws a figure with Plotly.react: zoom is kept, light or dark is
 chosen in the browser, clicks on anything are reported.
 ``stage(payload, key=...)`` draws what :func:`dashboard.stage.payload` made of a run: it moves by itself, and
-returns a :class:`StartEdit` when the user changed the start.
+returns a :class:`StartEdit` when the user changed the start. ``reserve(key, ...)`` keeps its height free before.
 """
 
 from __future__ import annotations
 
 from dashboard.plot.figures import Click, figure
-from dashboard.plot.stages import KINDS, StartEdit, edited, stage
+from dashboard.plot.stages import KINDS, StartEdit, edited, reserve, stage
 
-__all__ = ["KINDS", "Click", "StartEdit", "edited", "figure", "stage"]
+__all__ = ["KINDS", "Click", "StartEdit", "edited", "figure", "reserve", "stage"]

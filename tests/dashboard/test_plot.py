@@ -145,11 +145,19 @@ def test_plotlys_script_is_served_for_ever_under_its_content() -> None:
     assert headers["content-encoding"] == "gzip"
     assert gzip.decompress(body) == script
     assert headers["x-content-type-options"] == "nosniff"
-    for encoding, client in (("identity", "192.0.2.7"), ("gzip", "127.0.0.1")):
-        _, headers, body = asked(web.plotly_url(), encoding, client)
-        assert "content-encoding" not in headers
-        assert body == script
+    _, headers, body = asked(web.plotly_url(), "identity", "192.0.2.7")
+    assert "content-encoding" not in headers
+    assert body == script
     assert json.loads(asked("/health", "", "127.0.0.1")[2])["status"] == "ok"
+
+
+def test_pages_name_the_scripts_of_the_stage_ahead() -> None:
+    links = web.preloads().split(", ")
+    assert any("/BidiComponent." in link for link in links)
+    assert all("rel=modulepreload" in link for link in links)
+    assert len(links) == len(set(links)) < 30
+    assert not any("/index." in link for link in links)  # what the page itself loads is left to it
+    assert "link" not in asked("/health", "", "127.0.0.1")[1]
 
 
 def _page() -> None:

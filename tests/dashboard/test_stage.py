@@ -76,6 +76,7 @@ def test_every_space_gets_a_stage_and_a_figure(name: str) -> None:
     payload = stage.payload(run)
     assert payload["kind"] == kind
     assert kind in KINDS
+    assert kind == stage.kind(run.space)
     assert len(payload["steps"]) == next(iter(_arrays(payload["frames"]))).shape[0]
     assert payload["total"] == run.sampling.steps[-1]
     assert payload["alt"]
@@ -96,10 +97,14 @@ def _arrays(values: dict[str, Any]) -> list[np.ndarray[Any, Any]]:
     "run",
     [
         lambda: made.run(
-            Plane(), np.broadcast_to(0.0, (300, 1000, 2)) + np.linspace(-1, 1, 1000)[:, None], made.plane_energy
+            Plane(),
+            np.broadcast_to(0.0, (300, 1000, 2)) + np.linspace(-1, 1, 1000)[:, None],
+            made.plane_energy,
         ),
         lambda: made.run(BinaryGrid(28, 28), np.broadcast_to(0.0, (300, 1000, 784)), lambda x: x.sum(axis=1)),
-        lambda: made.run(Vectors(784, (28, 28)), np.broadcast_to(0.0, (300, 300, 784)), lambda x: x.sum(axis=1)),
+        lambda: made.run(
+            Vectors(784, (28, 28)), np.broadcast_to(0.0, (300, 300, 784)), lambda x: x.sum(axis=1)
+        ),
         lambda: made.run(Vectors(64), np.broadcast_to(0.0, (300, 1000, 64)), lambda x: x.sum(axis=1)),
     ],
     ids=["plane", "grid", "pictures", "vectors"],
