@@ -13,7 +13,7 @@ from dashboard.boundary import boundary
 from dashboard.jobs import Job
 from dashboard.links import Visit
 from dashboard.notices import plain, small
-from dashboard.plot import reserve
+from dashboard.plot import host as host_key
 from dashboard.plot import stage as draw_stage
 from dashboard.stage import kind
 from ebm_plugins import ConfigError
@@ -50,12 +50,8 @@ def lab(key: str) -> None:
     links.show_mended(visit)
     left, right = st.columns(COLUMNS, gap="medium")
     error = visit.error if isinstance(visit.error, ConfigError) else _refusal(job)
-    reserve(
-        f"{key} host",
-        visit.shown.stage if visit.shown is not None and visit.shown.stage else kind(made.space),
-    )
     with left:
-        with st.container(key=f"{key} host"):
+        with st.container(key=host_key(key, kind(made.space))):
             host = st.container() if visit.shown or job.over else st.skeleton(_height(made))
         below = st.container()
     with right, boundary(key, "controls"):

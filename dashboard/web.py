@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import re
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,43 +62,13 @@ def _health(_request: Request) -> Response:
     return JSONResponse({"status": "ok", "version": __version__}, headers={"cache-control": "no-store"})
 
 
-# What the stage is made of. Streamlit loads each kind of element when it is first met, after the main script and
-# while the run computes; named in the answer's head, these come earlier (seen: the stage is alive a third sooner).
-# More of them than the first screen needs would only delay the main script.
-ELEMENTS = ("BidiComponent", "Html")
-_IMPORTED = re.compile(r"""(?:from|import)\s*["'`]\./([\w.-]+\.js)["'`]""")
-
-
-@cache
-def preloads() -> str:
-    """A Link header for the scripts of :data:`ELEMENTS` and what they import, empty where Streamlit has none such."""
-    import streamlit
-
-    static = Path(streamlit.__file__).parent / "static"
-    scripts = static / "static" / "js"
-    if not (static / "index.html").is_file() or not scripts.is_dir():
-        return ""
-    known = set(re.findall(r"/js/([\w.-]+\.js)", (static / "index.html").read_text(encoding="utf-8")))
-    wanted: list[str] = []
-    queue = [found.name for name in ELEMENTS for found in sorted(scripts.glob(f"{name}.*.js"))]
-    while queue and len(wanted) < 80:
-        name = queue.pop(0)
-        if name in known or not (scripts / name).is_file():
-            continue
-        known.add(name)
-        wanted.append(name)
-        head = (scripts / name).read_text(encoding="utf-8")[:20_000]
-        queue.extend(_IMPORTED.findall(head))
-    return ", ".join(f"<./static/js/{name}>; rel=modulepreload; fetchpriority=low" for name in wanted)
-
-
 def routes() -> list[BaseRoute]:
     """What the app serves beside Streamlit's own."""
     return [Route(plotly_url(), _plotly), Route("/health", _health)]
 
 
 class _Headers:
-    """Adds :data:`HEADERS` to every HTTP answer that does not set them itself, and :func:`preloads` to pages."""
+    """Adds :data:`HEADERS` to every HTTP answer that does not set them itself."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -114,8 +83,6 @@ class _Headers:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
-                if headers.get("content-type", "").startswith("text/html") and preloads():
-                    headers.setdefault("link", preloads())
             await send(message)
 
         await self.app(scope, receive, with_headers)
@@ -123,4 +90,6 @@ class _Headers:
 
 def middleware() -> list[Middleware]:
     """What every answer passes through."""
-    return [Middleware(_Headers)]
+    from dashboard.head import Head
+
+    return [Middleware(_Headers), Middleware(Head)]

@@ -3,12 +3,14 @@
 ``figure(fig, key=..., height=..., alt=...)`` draws a figure with Plotly.react: zoom is kept, light or dark is
 chosen in the browser, clicks on anything are reported.
 ``stage(payload, key=...)`` draws what :func:`dashboard.stage.payload` made of a run: it moves by itself, and
-returns a :class:`StartEdit` when the user changed the start. ``reserve(key, ...)`` keeps its height free before.
+returns a :class:`StartEdit` when the user changed the start. A container under the key
+``host(name, kind)`` keeps its height free from the first paint on.
 """
 
 from __future__ import annotations
 
 from dashboard.plot.figures import Click, figure
-from dashboard.plot.stages import KINDS, StartEdit, edited, reserve, stage
+from dashboard.plot.heights import host
+from dashboard.plot.stages import KINDS, StartEdit, edited, stage
 
-__all__ = ["KINDS", "Click", "StartEdit", "edited", "figure", "reserve", "stage"]
+__all__ = ["KINDS", "Click", "StartEdit", "edited", "figure", "host", "stage"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,26 +10,11 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from dashboard.plot import assets, envelope
+from dashboard.plot import assets, envelope, heights
 
 Array = NDArray[Any]
-KINDS = ("plane", "cells", "images", "scatter", "pairs")
+KINDS = tuple(heights.VIEWS)
 MAX_DRAWN = 500
-# Of each kind: the view's height beside its figures, its greatest height above them, and how much higher than the
-# window is wide it is on a phone.
-MAIN = {
-    "plane": (494, 554, 18),
-    "scatter": (498, 558, -34),
-    "pairs": (420, 480, 62),
-    "cells": (372, 460, -32),
-}
-USUAL_CHARTS = {
-    "plane": ("bars", "line"),
-    "cells": ("line", "overlaps"),
-    "images": ("line",),
-    "scatter": ("line",),
-    "pairs": ("line",),
-}
 
 _script = assets.script(
     "envelope",
@@ -97,7 +81,7 @@ def stage(
         if fresh is not None and on_edit is not None:
             on_edit(fresh)
 
-    reserve(key, payload)
+    st.html(f"<style>{heights.of(key, payload)}</style>")
     content = {**payload, "editable": editable and payload.get("editable", True)}
     content.pop("lift", None)
     content["digest"] = envelope.digest(envelope.pack(content))
@@ -107,28 +91,6 @@ def stage(
     if pending is not None:
         return pending if isinstance(pending, StartEdit) else None
     return _fresh(key, dim, lift, keep=False)
-
-
-def reserve(key: str, shown: Mapping[str, Any] | str) -> None:
-    """Keep the height of a stage free in the keyed container (or stage) ``key``, whatever the window's width.
-
-    ``shown`` is the payload, or, before there is one, the kind of stage that will come. Between the moment when
-    Streamlit mounts a component and the moment when its script has run, the element is empty and the page would
-    jump. The numbers are those of ``css/stage.css``: head 30, transport 44, film 102, gaps 12.
-    """
-    kind = shown if isinstance(shown, str) else shown["kind"]
-    charts = USUAL_CHARTS[kind] if isinstance(shown, str) else [chart["type"] for chart in shown["charts"]]
-    many = not isinstance(shown, str) and shown.get("shown", 1) > 1
-    side = sum(182 if chart == "bars" else 238 for chart in charts) + (4 if charts else -12)
-    film = {"cells": 88 if many else 114, "images": 88}.get(kind, 0)
-    frame = 30 + 12 + 12 + 44 + film
-    main, most, edge = MAIN.get(kind, MAIN["cells"])
-    stacked = frame + 12 + side
-    rule = f".st-key-{re.sub(r'[^a-zA-Z0-9_-]', '-', key.strip())}{{min-height:%s}}"
-    wide = rule % f"{main + frame}px"
-    middle = rule % f"{most - 50 + stacked}px"
-    narrow = rule % f"min(100vw + {edge + stacked}px, {most + stacked}px)"
-    st.html(f"<style>{wide}@media(max-width:1159px){{{middle}}}@media(max-width:640px){{{narrow}}}</style>")
 
 
 def edited(payload: Mapping[str, Any], *, key: str) -> StartEdit | None:

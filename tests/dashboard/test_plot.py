@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import struct
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 from starlette.applications import Starlette
 from streamlit.testing.v1 import AppTest
 
-from dashboard import web
+from dashboard import head, plot, web
 from dashboard.plot import envelope, stages
 from ebm_plugins import palette
 
@@ -151,13 +152,60 @@ def test_plotlys_script_is_served_for_ever_under_its_content() -> None:
     assert json.loads(asked("/health", "", "127.0.0.1")[2])["status"] == "ok"
 
 
-def test_pages_name_the_scripts_of_the_stage_ahead() -> None:
-    links = web.preloads().split(", ")
-    assert any("/BidiComponent." in link for link in links)
-    assert all("rel=modulepreload" in link for link in links)
-    assert len(links) == len(set(links)) < 30
-    assert not any("/index." in link for link in links)  # what the page itself loads is left to it
-    assert "link" not in asked("/health", "", "127.0.0.1")[1]
+def page(body: bytes, path: str = "/hopfield", accept: bytes = b"text/html", kind: str = "text/html") -> Any:
+    """What :class:`head.Head` makes of an answer: (headers asked with, answer's headers, body)."""
+    asked_with: list[dict[str, str]] = []
+    said: list[Any] = []
+
+    async def app(scope: Any, _receive: Any, send: Any) -> None:
+        asked_with.append({k.decode(): v.decode() for k, v in scope["headers"]})
+        headers = [(b"content-type", kind.encode()), (b"content-length", b"9"), (b"etag", b"x")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body[:5], "more_body": True})
+        await send({"type": "http.response.body", "body": body[5:]})
+
+    async def send(message: Any) -> None:
+        said.append(message)
+
+    headers = [(b"accept", accept), (b"accept-encoding", b"gzip"), (b"if-none-match", b"x")]
+    scope = {"type": "http", "method": "GET", "path": path, "headers": headers}
+    asyncio.run(head.Head(app)(scope, None, send))  # type: ignore[arg-type]
+    got = {k.decode(): v.decode() for k, v in said[0]["headers"]}
+    return asked_with[0], got, b"".join(m.get("body", b"") for m in said[1:])
+
+
+def test_a_page_gets_what_must_be_there_before_its_first_paint() -> None:
+    asked_with, headers, body = page(b"<html><head><title>x</title></head><body></body></html>")
+    assert "accept-encoding" not in asked_with
+    assert "if-none-match" not in asked_with
+    assert headers["content-length"] == str(len(body))
+    assert "etag" not in headers
+    text = body.decode()
+    assert text.index("BidiComponent.") < text.index("</head>")
+    assert f'[class*="{plot.host("", "plane").strip()}"]' in text
+    assert text.startswith("<html><head><title>x</title><style>")
+    assert text.endswith("</head><body></body></html>")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"path": "/static/js/a.js"}, {"accept": b"*/*"}, {"kind": "application/json"}, {"path": "/plotly.js"}],
+)
+def test_what_is_no_page_is_passed_on_as_it_is(given: dict[str, Any]) -> None:
+    body = b'{"a": "</body>"}'
+    _, headers, got = page(body, **given)
+    assert got == body
+    assert headers["etag"] == "x"
+
+
+def test_only_scripts_that_are_there_and_not_under_way_are_named() -> None:
+    import streamlit
+
+    folder = Path(streamlit.__file__).parent / "static" / "static" / "js"
+    names = head.scripts()
+    assert 5 < len(names) == len(set(names)) <= head.MOST
+    assert all((folder / name).is_file() for name in names)
+    assert not any(name.startswith("index.") for name in names)
 
 
 def _page() -> None:

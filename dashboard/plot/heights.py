@@ -1,0 +1,61 @@
+"""How high a stage will be, before it is there: so that nothing on the page jumps when it comes.
+
+The numbers are those of ``css/stage.css``: head 30, transport 44, film 102, gaps 12.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+# Of each kind: the view's height beside its figures, its greatest height above them, and how much higher than the
+# window is wide it is on a phone; and the figures that it mostly has.
+VIEWS = {
+    "plane": (494, 554, 18),
+    "cells": (372, 460, -32),
+    "images": (372, 460, -32),
+    "scatter": (498, 558, -34),
+    "pairs": (420, 480, 62),
+}
+USUAL = {
+    "plane": ("bars", "line"),
+    "cells": ("line", "overlaps"),
+    "images": ("line",),
+    "scatter": ("line",),
+    "pairs": ("line",),
+}
+
+
+def rules(selector: str, kind: str, charts: Sequence[str] | None = None, many: bool = False) -> str:
+    """The least height of ``selector`` for a stage of this kind with these figures, in three widths of window."""
+    charts = USUAL[kind] if charts is None else charts
+    side = sum(182 if chart == "bars" else 238 for chart in charts) + (4 if charts else -12)
+    film = {"cells": 88 if many else 114, "images": 88}.get(kind, 0)
+    frame = 30 + 12 + 12 + 44 + film
+    main, most, edge = VIEWS[kind]
+    stacked = frame + 12 + side
+    return (
+        f"{selector}{{min-height:{main + frame}px}}"
+        f"@media(max-width:1159px){{{selector}{{min-height:{most - 50 + stacked}px}}}}"
+        f"@media(max-width:640px){{{selector}{{min-height:min(100vw + {edge + stacked}px, {most + stacked}px)}}}}"
+    )
+
+
+def of(key: str, payload: Mapping[str, Any]) -> str:
+    """The rules for the stage (or container) under this key, with exactly what the payload holds. What was
+    kept by :func:`host` is let go."""
+    selector = ".st-key-" + re.sub(r"[^a-zA-Z0-9_-]", "-", key.strip())
+    charts = [chart["type"] for chart in payload["charts"]]
+    exact = rules(selector, payload["kind"], charts, payload.get("shown", 1) > 1)
+    return f'{exact}[class*="host-"]:has({selector}){{min-height:0!important}}'
+
+
+def host(name: str, kind: str) -> str:
+    """A key for the container that a stage of this kind will come into: its height is kept from the first paint."""
+    return f"{name} host-{kind}"
+
+
+def styles() -> str:
+    """The rules for every container whose key :func:`host` made."""
+    return "".join(rules(f'[class*="host-{kind}"]', kind) for kind in VIEWS)
