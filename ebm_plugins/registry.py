@@ -53,6 +53,8 @@ BUILTINS: tuple[str, ...] = (
     "ebm_plugins.samplers.parallel_tempering",
     "ebm_plugins.families.hopfield",
     "ebm_plugins.families.langevin",
+    "ebm_plugins.families.rbm",
+    "ebm_plugins.families.metropolis_hastings",
 )
 
 

@@ -22,7 +22,7 @@ def drift_field(run: Run) -> Figure:
     """Where a particle is pushed: −∇E as arrows over the energy; an arrow's length grows with the root of the force."""
     import plotly.graph_objects as go
 
-    figure = _landscape(run)
+    figure = energy_map(run)
     if figure is None or run.target.gradient is None or run.free is not None:
         return message("There is no drift field to draw here.")
     assert run.field is not None
@@ -46,7 +46,7 @@ def trails(run: Run) -> Figure:
     """The paths of some chains, from the hollow ring where each began to the disc where it ended."""
     import plotly.graph_objects as go
 
-    figure = _landscape(run)
+    figure = energy_map(run)
     if figure is None:
         return message("There is no landscape to draw here.")
     traces = np.asarray(run.sampling.traces[:, :CHAINS], dtype=float)
@@ -166,7 +166,7 @@ def wells_and_data(run: Run) -> Figure:
     """Learned wells: the energy, the data it was learned from, and each well as a circle of its width."""
     import plotly.graph_objects as go
 
-    figure = _landscape(run)
+    figure = energy_map(run)
     if figure is None or run.data.bare or "centres" not in run.params or "widths" not in run.params:
         return message("This landscape was not learned from data.")
     x = np.asarray(run.data.x, dtype=float)[:2000]
@@ -191,7 +191,7 @@ def wells_and_data(run: Run) -> Figure:
     return figure
 
 
-def _landscape(run: Run) -> Figure | None:
+def energy_map(run: Run) -> Figure | None:
     """The energy as 14 flat bands, dark where it is low; None where there is no field."""
     import plotly.graph_objects as go
 
