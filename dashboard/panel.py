@@ -12,7 +12,7 @@ from dashboard import controls, links, start_panel
 from dashboard.links import Visit
 from dashboard.notices import code, error_line, expected, plain, small
 from dashboard.rows import pick_rows
-from ebm_plugins import ConfigError, link, plans
+from ebm_plugins import ConfigError, link, own, plans
 from ebm_plugins.config import Knob
 from ebm_plugins.plans import MAX_SEED, Plan
 from ebm_plugins.registry import Registry
@@ -58,6 +58,7 @@ def draw(visit: Visit, made: Plan, registry: Registry, error: ConfigError | None
             if sample_more:
                 small("**Sampling**")
                 controls.config(sample_more, asked.sample, prefix, set_sample, error)
+            _own_pattern(visit, made, registry)
             start_panel.draw_more(visit, made, registry, error)
             _not_offered(refused, registry)
         if error is not None and not _has_control(error, made):
@@ -94,6 +95,27 @@ def _datasets(made: Plan, registry: Registry) -> dict[str, str]:
         known = registry.datasets.get(made.spec.dataset)
         offered = {**offered, made.spec.dataset: known.title if known else made.data.name or "From the link"}
     return offered
+
+
+def _own_pattern(visit: Visit, made: Plan, registry: Registry) -> None:
+    """On a grid, the start as drawn can join the patterns to be learned; they then travel in the link."""
+    if made.space != made.data.space or not own.has_room(made.data):
+        return
+    if not made.family.needs_data(made.train_config):
+        return
+
+    def add() -> None:
+        run = visit.shown.run if visit.shown is not None else None
+        dataset = own.with_row(made.data, run.sampling.frames[0][0]) if run is not None else None
+        if dataset is not None:
+            spec = replace(visit.asked, dataset=dataset, train_stop=None, sample_stop=None)
+            links.change(visit, registry, spec, adapt=True)
+
+    small("**Data**")
+    st.button(
+        "Learn the shown start too", icon=":material/add:", key=f"{visit.family}.data add", width="stretch",
+        on_click=add, help="The first state at the start, as drawn on the stage, becomes one more row of the data.",
+    )  # fmt: skip
 
 
 def _offers_data(made: Plan, registry: Registry) -> bool:

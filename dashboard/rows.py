@@ -117,20 +117,26 @@ def _pages(
         first = ((page or 1) - 1) * A_PAGE
         with st.container(horizontal=True, gap="small"):
             for row in range(first, min(first + A_PAGE, len(data.x))):
-                _tile(data, row, chosen, key, change)
+                _tile(data, row, range(first, first + A_PAGE), chosen, key, change)
 
 
 def _tile(
-    data: Data, row: int, chosen: tuple[int, ...], key: str, change: Callable[[tuple[int, ...]], None]
+    data: Data,
+    row: int,
+    page: range,
+    chosen: tuple[int, ...],
+    key: str,
+    change: Callable[[tuple[int, ...]], None],
 ) -> None:
     tick = f"{key} {row}"
     controls.hold(tick, row in chosen)
 
     def ticked() -> None:
-        kept = tuple(r for r in chosen if r != row)
-        rows = (*kept, row) if st.session_state[tick] else kept
-        if rows:
-            change(rows)
+        """All ticks of the page as they stand now: several may come before the page is drawn again."""
+        kept = [r for r in chosen if r not in page or st.session_state.get(f"{key} {r}")]
+        fresh = [r for r in page if st.session_state.get(f"{key} {r}") and r not in chosen]
+        if kept or fresh:
+            change((*kept, *fresh))
 
     with st.container(width=84, gap=None):
         shown = picture(data, row)

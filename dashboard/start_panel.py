@@ -68,9 +68,14 @@ def draw_more(visit: Visit, made: Plan, registry: Registry, error: ConfigError |
     """The rest, under More: how rows are damaged, copies."""
     start = visit.asked.start or made.spec.start
     assert start is not None
+    small("**Start**")
+    st.button(
+        "Begin from the last frame", icon=":material/redo:", key=f"{visit.family}.start last", width="stretch",
+        on_click=from_last_frame, args=(visit, registry, made),
+        help="The states at the end of the shown run become a drawn start, as many as a link holds.",
+    )  # fmt: skip
     if isinstance(start, starts.Noise):
         return
-    small("**Start**")
     change = _changer(visit, registry, start)
     key = f"{visit.family}.start"
     if isinstance(start, starts.Corrupted) and len(made.space.corruptions) > 1:
@@ -98,8 +103,12 @@ def drawn(visit: Visit, registry: Registry, made: Plan, states: Any, free: Any) 
     _set(visit, registry, starts.Drawn(states=text, copies=copies, free=mask))
 
 
-def from_last_frame(visit: Visit, registry: Registry, made: Plan, last: Any) -> None:
+def from_last_frame(visit: Visit, registry: Registry, made: Plan) -> None:
     """Begin where the shown run ended, with as many of its states as a link can hold."""
+    run = visit.shown.run if visit.shown is not None else None
+    if run is None or run.space != made.space:
+        return
+    last = run.sampling.last
     room = starts.MAX_INLINE // max(1, len(starts.pack(last[:1], made.space)))
     drawn(visit, registry, made, last[: max(1, room - 1)], None)
 
@@ -110,7 +119,9 @@ def _set(visit: Visit, registry: Registry, start: starts.Start) -> None:
 
 def _changer(visit: Visit, registry: Registry, start: starts.Start) -> Callable[[str, Any], None]:
     def change(name: str, value: Any) -> None:
-        _set(visit, registry, replace(start, **{name: value}))
+        now = visit.asked.start  # two controls may be moved before the page is drawn again
+        base = now if now is not None and type(now) is type(start) else start
+        _set(visit, registry, replace(base, **{name: value}))
 
     return change
 

@@ -215,3 +215,53 @@ def test_every_control_has_a_label_and_a_help_text(three, path):
         for widget in at.get(kind):
             assert widget.label, (kind, widget.key)
             assert widget.help, (kind, widget.key)
+
+
+def test_the_last_frame_becomes_a_start_that_the_link_holds(three):
+    at = three("bulbs")
+    last = visit_of(at, "bulbs").shown.run.sampling.last
+    next(b for b in at.button if b.label == "Begin from the last frame").click().run()
+    at.run()
+    spec = visit_of(at, "bulbs").spec
+    assert spec.start.name == "drawn"
+    assert (visit_of(at, "bulbs").shown.run.sampling.frames[0] == last).all()
+    assert flat(at)["start.states"] == spec.start.states
+
+
+def test_a_drawn_pattern_can_be_learned(three):
+    from ebm_plugins import BinaryGrid, starts
+
+    text = starts.pack([[1, 0, 1, 0]], BinaryGrid(2, 2))
+    at = three("bulbs", {"start": "drawn", "start.states": text})
+    next(b for b in at.button if b.label == "Learn the shown start too").click().run()
+    at.run()
+    run = visit_of(at, "bulbs").shown.run
+    assert run.data.x[-1].tolist() == [1.0, 0.0, 1.0, 0.0]
+    assert len(run.data.x) == 4
+    assert flat(at)["data"].startswith("inline:2x2:")
+
+
+def test_two_controls_moved_at_once_both_count(three):
+    at = three("bulbs")
+    at.slider(key="bulbs.start.amount").set_value(4)
+    at.select_slider(key="bulbs.start.copies").set_value(7)
+    at.run()
+    start = visit_of(at, "bulbs").spec.start
+    assert (start.amount, start.copies) == (1.0, 7)
+
+
+def test_going_away_and_back_loses_nothing_and_a_new_address_means_itself(three):
+    from streamlit.util import calc_hash
+
+    at = three("dish", {"seed": "5"})
+    at._page_hash = calc_hash("bulbs")
+    at.query_params.clear()
+    at.run()
+    at._page_hash = calc_hash("dish")
+    at.query_params.clear()
+    at.run()
+    assert visit_of(at, "dish").spec.seed == 5
+    assert flat(at) == {"seed": "5"}
+    at.query_params["seed"] = "6"
+    at.run()
+    assert visit_of(at, "dish").spec.seed == 6
