@@ -35,6 +35,7 @@ from ebm_plugins.memories import PAIRWISE, rule_of, spins
 from ebm_plugins.records import Array, Params, Rng
 
 TIE = 1e-9  # a field smaller than this is a tie: far above rounding, far below any real field
+MOST_SWEEPS = 5000
 BLOCK = 24  # cells a matrix product
 EXACT_FLOAT32 = 2**24  # integers up to here are exact in float32
 
@@ -332,11 +333,13 @@ def settle(
 ) -> NDArray[np.float64]:
     """Where the states x (n, N) in 0 or 1 come to rest under asynchronous updates: (n, N).
 
-    ``free`` (N,) says which cells may move.
+    ``free`` (N,) says which cells may move. Raises RuntimeError when states still move after
+    :data:`MOST_SWEEPS`, which symmetric weights rule out.
     """
     net = network(params)
     s = columns(net, x)
     sites = np.arange(len(s)) if free is None else np.flatnonzero(free)
-    for _ in sweeps(net, s, sites, rng, block):
-        pass
+    for count, _ in enumerate(sweeps(net, s, sites, rng, block), start=1):
+        if count == MOST_SWEEPS:
+            raise RuntimeError(f"states still move after {MOST_SWEEPS} sweeps: are the weights symmetric?")
     return states(s)

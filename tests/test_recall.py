@@ -273,3 +273,10 @@ def test_no_states_settle_to_no_states_and_inputs_are_kept():
     kept = x.copy()
     settle(params, x, np.random.default_rng(0))
     assert (x == kept).all()
+
+
+def test_weights_under_which_nothing_ever_rests_are_reported_not_waited_for():
+    chase = memorise("storkey", coins(1, 2))
+    chase["weights"] = np.array([[0.0, 1.0], [-1.0, 0.0]])
+    with pytest.raises(RuntimeError, match="symmetric"):
+        settle(chase, np.array([[1.0, 0.0]]), np.random.default_rng(0))
