@@ -155,7 +155,7 @@ def _sampler(visit: Visit, made: Plan, registry: Registry, error: ConfigError | 
     summary = made.sampler.summary if made.sampler else "The family's own way of sampling."
     if len(offered) > 1:
         controls.choose(
-            "Method", list(offered), made.spec.sampler, show=lambda k: offered.get(k, k), key=key,
+            "Sampler", list(offered), made.spec.sampler, show=lambda k: offered.get(k, k), key=key,
             on_change=chosen, help=f"{summary} In links: `sampler`.",
         )  # fmt: skip
     _at("sampler", error)

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard import boundary, jobs, links
-from dashboard.controls import number
+from dashboard.controls import number, words
 from dashboard.jobs import Engine, Job
 from dashboard.links import Visit
 from dashboard.notices import notice, plain, powers, small
@@ -124,8 +124,8 @@ def _progress(engine: Engine, visit: Visit, made: Plan, job: Job, seat: str) -> 
     values = {name: series for name, series in job.metrics.items() if len(series) > 1}
     if job.phase == "train" and values:
         name = next(iter(values))
-        fig = curves.metric_curve(name, list(values[name]), unit(made.train_config)[0])
-        figure(fig, key=f"{visit.family}:live", height=200, alt=f"{name} so far")
+        fig = curves.metric_curve(words(name), list(values[name]), *unit(made.train_config))
+        figure(fig, key=f"{visit.family}:live", height=200, alt=f"{words(name)} so far")
 
 
 def _stop(engine: Engine, visit: Visit, job: Job, seat: str) -> None:

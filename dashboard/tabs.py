@@ -138,14 +138,19 @@ def _training(engine: Engine, visit: Visit, made: Plan, run: Run) -> None:
             "The last good params are used.",
         )
     found = [
-        Panel(plain(title), curves.metric_curve("", values, name), f"{title} against {name}.")
+        Panel(
+            plain(controls.words(title)),
+            curves.metric_curve("", values, name, every),
+            f"{title} against {name}.",
+        )
         for title, values in training.metrics.items()
     ]
     total = max(length_of(made.train_config) or 0, training.count)
     if total > 1:
         knob = Knob(
-            name="train_stop", kind="int", default=total, title=f"Sample from the model after {name}", ge=1, le=total,
-            help="Rewind: sampling uses the params as they were then. In links: `stop`",
+            name="train_stop", kind="int", default=total, title=f"Sample from the model after {name}" if every == 1 else "Sample from the model after snapshot", ge=1, le=total,
+            help="Rewind: sampling uses the params as they were then."
+            + (f" There is one every {every} {name}s." if every > 1 else "") + " In links: `stop`",
         )  # fmt: skip
 
         def rewind(_name: str, value: int) -> None:
@@ -192,5 +197,7 @@ def _diagnostics(visit: Visit, run: Run) -> None:
         found.append(curves.lagged(report.autocorrelation, where))
     for title, values in run.sampling.metrics.items():
         if title != "energy" and len(values) > 1:
-            found.append(Panel(plain(title.capitalize()), curves.metric_curve("", values, "snapshot"), title))
+            found.append(
+                Panel(plain(controls.words(title)), curves.metric_curve("", values, "snapshot"), title)
+            )
     panels(found[:8], f"{visit.family}:diagnostics")

@@ -29,11 +29,13 @@ class Panel(NamedTuple):
     alt: str
 
 
-def metric_curve(name: str, values: Sequence[float] | NDArray[Any], unit: str) -> dict[str, Any]:
-    """One metric against the snapshot's number, thinned to what can be seen."""
+def metric_curve(
+    name: str, values: Sequence[float] | NDArray[Any], unit: str, every: int = 1
+) -> dict[str, Any]:
+    """One metric against the step (``every`` of them a snapshot), thinned to what can be seen."""
     y = np.asarray(values, dtype=float)
     chosen = np.unique(np.linspace(0, max(0, len(y) - 1), min(len(y), MOST_POINTS)).astype(int))
-    x = np.arange(1, len(y) + 1)[chosen]
+    x = every * np.arange(1, len(y) + 1)[chosen]
     line = {"color": LIGHT["model"], "width": 2.25}
     hover = f"%{{y:.4g}}<br>{unit} %{{x}}<extra></extra>"
     trace = {"type": "scatter", "mode": "lines", "x": x, "y": y[chosen], "line": line, "hovertemplate": hover}
