@@ -29,7 +29,6 @@ from ebm_plugins.records import Array, Params, Rng
 
 TEMPERATURES = 1000
 SWEEPS = 200  # from resampled forward chains to where the backward ones start
-EXACT_UNITS = 14  # up to here, backward chains start from exact draws
 ERRORS = 3.0  # standard errors that a bracket is widened by on each side
 
 
@@ -96,13 +95,13 @@ def bracket(
     """``(lower, upper, standard error)`` of log Z: the forward and the backward estimate, each widened by three of
     its standard errors; the last is the larger of the two.
 
-    The backward chains start from exact draws where the smaller layer has at most 14 units, and otherwise from
+    The backward chains start from exact draws where one layer has at most 20 units, and otherwise from
     the forward ends, resampled by weight and swept 200 times more; then ``upper`` is an estimate, no bound.
     """
     logs, ends = forward(params, rng, chains, temperatures)
     lower, error = estimate(logs)
     m = machine(params, np.float32)
-    if min(m.weights.shape) <= EXACT_UNITS and log_weights(params) is not None:
+    if log_weights(params) is not None:
         v = exact_draws(params, chains, rng)
     else:
         weights = np.cumsum(np.exp(logs - logs.max()))

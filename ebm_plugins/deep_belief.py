@@ -30,6 +30,8 @@ from ebm_plugins.rbm_core import (
 from ebm_plugins.records import Array, Params, Rng
 from ebm_plugins.truth import states_of
 
+HIDDEN_DRAWS = 5  # of hidden units for each row that an upper layer learns from
+CAREFUL = 1 / 3  # share of the learning rate that upper layers take
 MOST_FIRST = 14  # hidden units of the first layer, for the exact likelihood
 
 
@@ -53,16 +55,26 @@ def up(layers: Sequence[Params], x: Array, rng: Rng) -> Array:
 def stack(x: Array, widths: Sequence[int], config: Any, rng: Rng) -> Iterator[list[dict[str, Array]]]:
     """Learn machines of these many hidden units over binary x (n, V), and yield the stack after each.
 
-    ``config`` has the fields of the RBM's train config. A layer as wide as what is below the one under it starts
+    ``config`` has the fields of the RBM's train config. Upper layers see five draws of the hidden units for each row,
+    in a fifth of the epochs at a third of the rate: what they start from is good already. A layer as wide as what is below the one under it starts
     from that one's transpose.
     """
     layers: list[dict[str, Array]] = []
     for width in widths:
-        rows = up(layers, x, rng)
+        copies = HIDDEN_DRAWS if layers else 1
+        rows = np.concatenate([up(layers, x, rng) for _ in range(copies)])
         begin = None
         if layers and layers[-1]["weights"].shape[0] == width:
-            begin = machine(transposed(layers[-1]), np.float32)
-        asked = config.model_copy(update={"hidden": width})
+            mean = (rows.sum(axis=0) + 0.5) / (len(rows) + 1)
+            base = np.log(mean / (1 - mean))
+            begin = machine({**transposed(layers[-1]), "base_bias": base}, np.float32)
+        asked = config.model_copy(
+            update={
+                "hidden": width,
+                "epochs": max(1, config.epochs // copies),
+                "learning_rate": config.learning_rate * (CAREFUL if layers else 1.0),
+            }
+        )
         layers = [*layers, rbm_learning.learn(rows, asked, rng, begin)]
         yield list(layers)
 

@@ -157,26 +157,55 @@ def log_weights(params: Params) -> Array | None:
     """log of the unnormalised probability of each state (2^k,) of the smaller layer, in the order of
     :func:`ebm_plugins.truth.states_of`; None when it has more than 20 units."""
     m = machine(params)
-    layer = summed_layer(m)
-    units = len(m.hidden_bias if layer == "hidden" else m.visible_bias)
-    if units > MOST_UNITS:
+    if summed_layer(m) == "visible":
+        bias, other, weights = m.visible_bias, m.hidden_bias, m.weights.T
+    else:
+        bias, other, weights = m.hidden_bias, m.visible_bias, m.weights
+    if len(bias) > MOST_UNITS:
         return None
-    found = np.empty(2**units)
+    return _binary_log_weights(bias, other, weights) if m.scale is None else _gaussian_log_weights(m)
+
+
+def _binary_log_weights(bias: Array, other: Array, weights: Array) -> Array:
+    """bias·s + Σ_i log(1 + exp(other_i + weights_i·s)) for all states s, with weights (O, S).
+
+    exp(field) is a product of one factor for the first units and one for the last ten, so no exponential is taken
+    a state, and one logarithm for eight units: where no field can pass ±80, eight factors stay below e^640.
+    """
+    units = len(bias)
+    last = min(units, 10)
+    low, high = states_of(np.arange(2**last), last), states_of(np.arange(2 ** (units - last)), units - last)
+    low_field = weights[:, units - last :] @ low.T  # (O, 2^last)
+    high_field = other[:, None] + weights[:, : units - last] @ high.T
+    found = np.add.outer(high @ bias[: units - last], low @ bias[units - last :])
+    largest = np.abs(other) + np.abs(weights).sum(axis=1)
+    if largest.max(initial=0.0) > 80:
+        for row, field in zip(found, high_field.T, strict=True):
+            row += softplus(field[:, None] + low_field).sum(axis=0)
+        return found.ravel()
+    padded = -len(other) % 8
+    low_factor = np.pad(np.exp(low_field), ((0, padded), (0, 0)))
+    high_factor = np.pad(np.exp(high_field), ((0, padded), (0, 0)))
+    buffer = np.empty_like(low_factor)
+    for row, factor in zip(found, high_factor.T, strict=True):
+        np.multiply(low_factor, factor[:, None], out=buffer)
+        np.add(buffer, 1.0, out=buffer)
+        row += np.log(np.multiply.reduce(buffer.reshape(-1, 8, len(low)), axis=1)).sum(axis=0)
+    return found.ravel()
+
+
+def _gaussian_log_weights(m: Machine) -> Array:
+    """log ∫ exp(−E(v, h)) dv for all h."""
+    assert m.scale is not None
+    variance = m.scale**2
+    constant = 0.5 * np.log(2 * np.pi * variance).sum() - (m.visible_bias**2 / (2 * variance)).sum()
+    found = np.empty(2 ** len(m.hidden_bias))
     for first in range(0, len(found), BLOCK):
         index = np.arange(first, min(first + BLOCK, len(found)))
-        states = states_of(index, units)
-        found[index] = -path_energy(m, states) if layer == "visible" else _hidden_weight(m, states)
+        h = states_of(index, len(m.hidden_bias))
+        mean = h @ m.weights.T + m.visible_bias
+        found[index] = h @ m.hidden_bias + (mean**2 / (2 * variance)).sum(axis=1) + constant
     return found
-
-
-def _hidden_weight(m: Machine, h: Array) -> Array:
-    """log Σ_v exp(−E(v, h)) (n,), or its integral."""
-    mean = h @ m.weights.T + m.visible_bias
-    if m.scale is None:
-        return np.asarray(h @ m.hidden_bias + softplus(mean).sum(axis=1))
-    variance = m.scale**2
-    exponent = (mean**2 - m.visible_bias**2) / (2 * variance) + 0.5 * np.log(2 * np.pi * variance)
-    return np.asarray(h @ m.hidden_bias + exponent.sum(axis=1))
 
 
 def log_sum(logs: Array) -> float:
