@@ -125,6 +125,7 @@ def _family(family: Family) -> None:
     _config("train_config", family.train_config)
     _config("sample_config", family.sample_config, sampling=True)
     _exactness(family.exactness, family.sample_config)
+    _yes_or_no("reversible", family.reversible)
     for name in ("section", "learn"):
         if not isinstance(getattr(family, name), str):
             raise Refused(f"{name}: expected text, got {_what(getattr(family, name))}.")
@@ -150,6 +151,7 @@ def _sampler(sampler: Sampler) -> None:
     _callable("sample", sampler.sample)
     _config("config", sampler.config, sampling=True)
     _exactness(sampler.exactness, sampler.config)
+    _yes_or_no("reversible", sampler.reversible)
     if not isinstance(sampler.needs_gradient, bool):
         raise Refused(f"needs_gradient: expected True or False, got {_short(sampler.needs_gradient)}.")
     _lens(sampler.lens)
@@ -172,6 +174,11 @@ def _accepts(accepts: object) -> None:
 def _callable(name: str, value: object) -> None:
     if not callable(value):
         raise Refused(f"{name}: expected a function, got {_what(value)}.")
+
+
+def _yes_or_no(name: str, value: object) -> None:
+    if not isinstance(value, bool) and not callable(value):
+        raise Refused(f"{name}: expected True, False or a function of the config, got {_short(value)}.")
 
 
 def _mapping(name: str, value: object) -> None:

@@ -136,7 +136,9 @@ class Sampler:
     """A transition kernel for any energy whose space it accepts.
 
     ``sample(target, config, rng, x)`` yields ``Snapshot(states, metrics)``, one every ``config.every`` steps.
-    ``exactness`` is a key of :data:`EXACTNESS`, or a function of the config returning one.
+    ``exactness`` is a key of :data:`EXACTNESS`, or a function of the config returning one. ``reversible`` says that
+    each step is in detailed balance with its target and that chains draw independently: the conformance kit then
+    holds it to an exact rank test.
     """
 
     key: str
@@ -148,6 +150,7 @@ class Sampler:
     needs_gradient: bool = False
     exactness: str | Callable[[Any], str] = "asymptotic"
     lens: Lens | None = None
+    reversible: bool | Callable[[Any], bool] = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +189,7 @@ class Family:
     box: Callable[[Params], Array | None] | None = None
     learn: str = ""
     explain: Callable[[Run], str] | None = None
+    reversible: bool | Callable[[Any], bool] = False
 
     def states(self, space: Space) -> Space:
         """The space of the states, given the data's."""
@@ -199,6 +203,11 @@ class Family:
 def exactness_of(record: Family | Sampler, config: Any) -> str:
     """What ``sample`` targets under this config: a key of :data:`EXACTNESS`."""
     return record.exactness(config) if callable(record.exactness) else record.exactness
+
+
+def reversible_of(record: Family | Sampler, config: Any) -> bool:
+    """Whether the kernel is in detailed balance with its target under this config, by the record's own word."""
+    return bool(record.reversible(config) if callable(record.reversible) else record.reversible)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -305,5 +314,5 @@ class PluginError(RuntimeError):
 
 __all__ = [
     "EXACTNESS", "Array", "ConfigError", "Configs", "Data", "Dataset", "Failure", "Family", "Lens", "Params",
-    "PluginError", "Run", "Sampler", "Sampling", "Snapshot", "Target", "Training", "exactness_of",
+    "PluginError", "Run", "Sampler", "Sampling", "Snapshot", "Target", "Training", "exactness_of", "reversible_of",
 ]  # fmt: skip

@@ -100,6 +100,7 @@ SAMPLER = Sampler(
     accepts=(BinaryGrid,),
     config=Config,
     sample=sample,
+    reversible=True,
 )
 
 

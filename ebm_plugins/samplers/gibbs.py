@@ -81,6 +81,7 @@ SAMPLER = Sampler(
     accepts=(BinaryGrid,),
     config=Config,
     sample=sample,
+    reversible=lambda config: config.order == "random",
 )
 
 
