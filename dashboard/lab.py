@@ -130,11 +130,17 @@ def _provenance(family: Family, registry: Registry) -> list[str]:
     section = family.section or "Models"
     parts = [plain(section[:-1] if section.endswith("s") else section)]
     if family.lens is not None:
-        parts.append(f"{plain(family.lens.authors)}, {family.lens.year}")
+        parts.append(f"{plain(_few(family.lens.authors))}, {family.lens.year}")
     provider = registry.provider(family)
     own = provider.name == "ebm-plugins"
     parts.append("built in" if own else plain(f"from {provider.name} {provider.version}"))
     return parts
+
+
+def _few(authors: str) -> str:
+    """Three names at most."""
+    names = authors.replace(" and ", ", ").split(", ")
+    return authors if len(names) <= 3 else f"{names[0]} and others"
 
 
 def _stage(visit: Visit, made: Plan, registry: Registry) -> None:
