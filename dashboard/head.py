@@ -31,6 +31,8 @@ ELEMENTS = (
 MOST = 80
 # Streamlit centres a page until its script says that it is wide; all of ours are.
 WIDE = ".stMainBlockContainer{max-width:none!important}"
+# A control is a label and a box; while its script comes, Streamlit shows a grey bar of 40 px in its place.
+CONTROL = ':where(.stElementContainer[class*="st-key-"]:has(>[data-testid="stSkeleton"])){min-height:68px}'
 _IMPORTED = re.compile(r"""(?:from|import)\s*["'`]\./([\w.-]+\.js)["'`]""")
 
 
@@ -65,7 +67,7 @@ def markup() -> bytes:
         f'<link rel="modulepreload" fetchpriority="low" crossorigin href="./static/js/{name}">'
         for name in scripts()
     )
-    return f"<style>{WIDE}{styles()}</style>{links}".encode()
+    return f"<style>{WIDE}{CONTROL}{styles()}</style>{links}".encode()
 
 
 class Head:

@@ -126,7 +126,8 @@ def test_of_thirty_fast_clicks_all_count_even_on_a_page_just_opened(visit: Calla
 
 
 def test_a_click_is_painted_at_once_and_the_new_run_soon_after(visit: Callable[..., Any]) -> None:
-    """Medians of 20, as measured inside the page: ≤ 50 ms to paint, and the recomputed stage's own time."""
+    """≤ 50 ms to paint and ≤ 150 ms to the recomputed stage, as measured inside the page: the best of three medians
+    of 20, since other work on the machine only adds to them."""
     page = visit("grid")
     page.get_by_label("To the start").click()
     measure = """async (i) => {
@@ -142,12 +143,13 @@ def test_a_click_is_painted_at_once_and_the_new_run_soon_after(visit: Callable[.
       while (host.dataset.digest === digest && performance.now() - began < 5000) await new Promise((d) => setTimeout(d, 2));
       return [changed, painted, performance.now() - began];
     }"""
-    times = [page.evaluate(measure, i) for i in range(20)]
-    assert all(changed for changed, _, _ in times)
-    assert statistics.median(t for _, t, _ in times) <= 50
-    answered = statistics.median(t for _, _, t in times)
-    print(f"painted {statistics.median(t for _, t, _ in times):.0f} ms, recomputed {answered:.0f} ms")
-    assert answered <= 150 * float(os.environ.get("EBM_SLOWNESS", "1"))
+    rounds = [[page.evaluate(measure, i) for i in range(20)] for _ in range(3)]
+    assert all(changed for times in rounds for changed, _, _ in times)
+    painted = min(statistics.median(t for _, t, _ in times) for times in rounds)
+    answered = min(statistics.median(t for _, _, t in times) for times in rounds)
+    print(f"painted {painted:.0f} ms, recomputed {answered:.0f} ms")
+    assert painted <= 50
+    assert answered <= 150
 
 
 def test_cells_are_moved_between_and_flipped_from_the_keyboard(visit: Callable[..., Any]) -> None:
@@ -346,3 +348,4 @@ def test_nothing_jumps_while_a_stage_arrives_and_nothing_runs_over(
     assert max(over) <= 1
     shift = page.evaluate("() => window.shift")
     print(f"{what} {width}: layout shift {shift:.4f}")
+    assert shift < 0.02

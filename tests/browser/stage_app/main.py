@@ -51,10 +51,16 @@ def shown(edit: plot.StartEdit | None):
 
 with st.container(horizontal_alignment="center"), st.container(width=1240):
     left, right = st.columns([870, 340], gap="medium")
+    kinds = {"grid": "cells", "many": "cells", "vectors": "scatter"}
+    with left:
+        with st.container(key=plot.host("the", kinds.get(kind, kind))):
+            spot = st.skeleton(300)  # an empty container would not be there at all
     with right, st.container(border=True):
         st.button("Again", on_click=again)
     with left:
         report = {}
+        if kind in ("figure", "empty"):
+            spot.empty()
         if kind == "figure":
             import plotly.graph_objects as go
 
@@ -68,7 +74,8 @@ with st.container(horizontal_alignment="center"), st.container(width=1240):
             began = time.perf_counter()
             payload = stage.payload(shown(edit))
             report["seconds"] = time.perf_counter() - began
-            returned = plot.stage(payload, key="stage", on_edit=edited)
+            with spot.container():
+                returned = plot.stage(payload, key="stage", on_edit=edited)
             report |= {"returned": returned is not None}
             if edit is not None:
                 report |= {
