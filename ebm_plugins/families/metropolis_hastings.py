@@ -89,6 +89,7 @@ FAMILY = Family(
     log_partition=landscapes.log_partition,
     box=landscapes.box,
     exactness=metropolis.exactness,
+    reversible=lambda config: metropolis.exactness(config) == "asymptotic",
     methods=("metropolis", "parallel-tempering", "simulated-annealing"),
     lens=LENS,
     presets=PRESETS,
