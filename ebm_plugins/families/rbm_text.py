@@ -109,7 +109,7 @@ PRESETS = {
         dataset="bars-and-stripes-4x4",
         train={
             "hidden": 12, "method": "cd", "k": 1, "learning_rate": 0.2, "schedule": "constant", "batch": 30,
-            "epochs": 5000, "centering": False, "start_at_data": False, "initial_weights": 0.1, "every": 50,
+            "epochs": 10_000, "centering": False, "start_at_data": False, "initial_weights": 0.1, "every": 100,
         },
         sample={"steps": 100},
         start=starts.Noise(n=300),
@@ -124,7 +124,7 @@ PRESETS = {
     "A digit it has never seen": RunSpec(
         family="rbm",
         dataset="digits-binary",
-        train={**DIGITS, "epochs": 60, "leave_out": 0},
+        train={**DIGITS, "epochs": 60, "every": 2, "leave_out": 0},
         sample={"steps": 100},
         start=starts.Noise(n=100),
     ),
