@@ -5,6 +5,7 @@ What is asked for lives in the session under the family's key, so going to anoth
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,6 +20,7 @@ from ebm_plugins.plans import plan
 from ebm_plugins.registry import Registry
 from ebm_plugins.stamps import Stamp, read_stamp
 
+LAG = 3.0  # seconds in which a browser may still send the address that it had before our last change of it
 Pairs = tuple[tuple[str, str], ...]
 
 
@@ -42,6 +44,16 @@ class Visit:
     shown: Any = None
     job: Any = None
     stamp: Stamp | None = None
+    left: list[tuple[float, Pairs]] = field(
+        default_factory=list
+    )  # own addresses of before, and when they were left
+
+    def late(self) -> set[Pairs]:
+        """The addresses that were ours a moment ago. A browser that sends one has not yet heard of the newer one
+        (clicks that follow fast on one another do that): it asks for nothing."""
+        now = time.monotonic()
+        self.left = [(when, pairs) for when, pairs in self.left if now - when < LAG]
+        return {pairs for _, pairs in self.left}
 
 
 def visit(family: str, registry: Registry) -> Visit:
@@ -56,6 +68,9 @@ def visit(family: str, registry: Registry) -> Visit:
     if held is not None and (here == held.written or (arrived and not here)):
         if here != held.written:
             _write(held, registry)
+        return held
+    if held is not None and not arrived and here in held.late():
+        _write(held, registry)
         return held
     query: dict[str, str | list[str]] = {}
     for name, value in here:
@@ -145,6 +160,8 @@ def _key(family: str) -> str:
 def _write(made: Visit, registry: Registry) -> None:
     query = urlsplit(link.write(made.spec, registry)).query
     pairs = parse_qsl(query, keep_blank_values=True)
-    made.written = tuple(sorted(pairs))
+    if made.written != (now := tuple(sorted(pairs))):
+        made.left.append((time.monotonic(), made.written))
+        made.written = now
     if made.written != address():
         st.query_params.from_dict(dict(pairs))

@@ -56,6 +56,8 @@ def _common(run: Run) -> dict[str, Any]:
         "count": count,
         "unit": "step",
         "editable": True,
+        "drawn": _drawn(run),
+        "begin": _begin(run),
         "diverged": run.sampling.diverged,
         "legend": _legend(run.space, run),
         "alt": f"{count} states of {run.space.describe()} over {kept} moments of sampling.",
@@ -211,6 +213,13 @@ def _drawn(run: Run) -> bool:
     return isinstance(run.spec.start, starts.Drawn)
 
 
+def _begin(run: Run) -> str:
+    """Which drawn start this run began from, empty for one that was not drawn."""
+    if not isinstance(run.spec.start, starts.Drawn):
+        return ""
+    return views.start_digest(starts.unpack(run.spec.start.states, run.space), run.free)
+
+
 def _places(places: np.ndarray[Any, Any], box: tuple[float, ...]) -> dict[str, Any]:
     """Places (f, m, 2) as int16 over three times the window; what strays further is drawn at that edge."""
     low, high = np.array(box[::2]), np.array(box[1::2])
@@ -326,6 +335,6 @@ def _(space: Vectors, run: Run) -> list[dict[str, str]]:
 @_legend.register
 def _(space: Pairs, run: Run) -> list[dict[str, str]]:
     return [
-        _mark("cell", "model", "the pair that is held"),
+        _mark("disc", "model", "pairs that are held"),
         _mark("scale", "energy", "energy, low to high"),
     ]

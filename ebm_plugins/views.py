@@ -5,6 +5,7 @@ Everything here is computed where the run is, never while a page is being drawn.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -124,17 +125,20 @@ def lift(places: Array, mean: Array, axes: Array) -> Array:
 def pair_similarity(run: Run, most: int = 12) -> tuple[Array, Array, Array]:
     """How well left halves go with right halves: ``(left (a, dl), right (b, dr), similarity (a, b))``.
 
-    The left halves are those of the start, the right ones those that sampling met (both at most ``most``,
-    without repeats, in order of appearance). Similarity is −E(left, right)/T.
+    Both are what sampling met after its first step (the start may be of noise), at most ``most`` without repeats: the
+    left halves in order of appearance, the right ones that were met most often, those most like the first left half
+    first. Similarity is −E(left, right)/T.
     """
     cut = run.space.left.dim  # type: ignore[attr-defined]
-    frames = run.sampling.frames
-    left = _unique(frames[0][:, :cut], most)
-    right = _unique(frames.reshape(-1, frames.shape[-1])[:, cut:], most)
+    met = run.sampling.frames[1:] if len(run.sampling.frames) > 1 else run.sampling.frames
+    left = _unique(met[-1][:, :cut], most)
+    right = _commonest(met.reshape(-1, met.shape[-1])[:, cut:], most)
     pairs = np.hstack([np.repeat(left, len(right), axis=0), np.tile(right, (len(left), 1))])
     with np.errstate(all="ignore"):
         energy = np.asarray(run.target.energy(pairs), dtype=float)
-    return left, right, -energy.reshape(len(left), len(right))
+    similarity = -energy.reshape(len(left), len(right))
+    order = np.argsort(np.nan_to_num(similarity, nan=-np.inf).argmax(axis=0), kind="stable")
+    return left, right[order], similarity[:, order]
 
 
 def nearest(rows: Array, table: Array) -> NDArray[np.int64]:
@@ -146,6 +150,18 @@ def nearest(rows: Array, table: Array) -> NDArray[np.int64]:
 def _unique(rows: Array, most: int) -> Array:
     _, first = np.unique(np.round(rows, 6), axis=0, return_index=True)
     return rows[np.sort(first)[:most]]
+
+
+def start_digest(states: Array, free: Array | None) -> str:
+    """A name for a drawn start: the same before and after it has travelled in a link (in steps of 1/1024)."""
+    whole = np.clip(np.round(np.asarray(states, dtype=float) * 1024), -32768, 32767).astype("<i2")
+    marks = b"" if free is None or np.all(free) else np.asarray(free, dtype=np.uint8).tobytes()
+    return hashlib.blake2b(whole.tobytes() + b"|" + marks, digest_size=8).hexdigest()
+
+
+def _commonest(rows: Array, most: int) -> Array:
+    _, first, counts = np.unique(np.round(rows, 6), axis=0, return_index=True, return_counts=True)
+    return rows[np.sort(first[np.argsort(-counts, kind="stable")[:most]])]
 
 
 def trace_energy(run: Run) -> NDArray[np.float64] | None:

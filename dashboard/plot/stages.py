@@ -15,6 +15,7 @@ from dashboard.plot import assets, envelope, heights
 Array = NDArray[Any]
 KINDS = tuple(heights.VIEWS)
 MAX_DRAWN = 500
+REMEMBERED = 100  # starts, so that a slow answer to an older edit is known for what it is
 
 _script = assets.script(
     "envelope",
@@ -86,6 +87,7 @@ def stage(
     content.pop("lift", None)
     content["digest"] = envelope.digest(envelope.pack(content))
     content["seen"] = _message(key).get("number", 0)
+    content["answers"] = st.session_state.get(_asked(key), {}).get(payload.get("begin"), 0)
     _components[kind](key=key, data=envelope.pack(content), on_edit_change=edit_came)
     pending = st.session_state.pop(_pending(key), None)
     if pending is not None:
@@ -106,6 +108,11 @@ def _message(key: str) -> Mapping[str, Any]:
     return message if isinstance(message, Mapping) else {}
 
 
+def _asked(key: str) -> str:
+    """Where the starts that this browser asked for are kept, each with the number of its message."""
+    return f"{key}:edits asked"
+
+
 def _pending(key: str) -> str:
     return f"{key}:edit pending"
 
@@ -119,6 +126,13 @@ def _fresh(key: str, dim: int, lift: Mapping[str, Any] | None, keep: bool = True
         return None
     st.session_state[taken] = number
     edit = parse(message, dim, lift)
+    if edit is not None and not edit.cleared:
+        from ebm_plugins import views
+
+        asked = dict(st.session_state.get(_asked(key), {}))
+        asked.pop(begin := views.start_digest(edit.states, edit.free), None)
+        asked[begin] = number
+        st.session_state[_asked(key)] = dict(list(asked.items())[-REMEMBERED:])
     if keep:
         st.session_state[_pending(key)] = edit
     return edit

@@ -125,6 +125,19 @@ def test_of_thirty_fast_clicks_all_count_even_on_a_page_just_opened(visit: Calla
     assert shown == [bool(v) for v in wanted]
 
 
+def test_a_slow_answer_to_an_older_edit_takes_nothing_back(visit: Callable[..., Any]) -> None:
+    page = visit("grid&late")
+    page.get_by_label("To the start").click()
+    before = ["on" in (cell(page, i).get_attribute("class") or "").split() for i in range(64)]
+    for i in range(6):
+        cell(page, i).click()
+        until(page, lambda said, i=i: said["edits"] == i + 1)
+    wanted = [not b if i < 6 else b for i, b in enumerate(before)]
+    assert report(page)["states"] == [[float(v) for v in wanted]]
+    page.wait_for_timeout(300)
+    assert ["on" in (cell(page, i).get_attribute("class") or "").split() for i in range(64)] == wanted
+
+
 def test_a_click_is_painted_at_once_and_the_new_run_soon_after(visit: Callable[..., Any]) -> None:
     """≤ 50 ms to paint and ≤ 150 ms to the recomputed stage, as measured inside the page: the best of three medians
     of 20, since other work on the machine only adds to them."""

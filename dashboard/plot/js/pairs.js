@@ -78,7 +78,7 @@ function makePairs(box, stage) {
 
   // The pairs that most states hold, as pictures side by side.
   function matched(found, count) {
-    const top = [...found].sort((a, b) => b[1] - a[1]).slice(0, 6);
+    const top = [...found].sort((a, b) => b[1] - a[1]).slice(0, 5);
     while (match.children.length < top.length) match.append(el("figure", {}, el("canvas"), el("figcaption")));
     while (match.children.length > top.length) match.lastChild.remove();
     top.forEach(([key, n], k) => {

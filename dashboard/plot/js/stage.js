@@ -28,13 +28,17 @@ function makeStage(host) {
     if (stage.pending && payload.seen === stage.pending.number) clearTimeout(timer);
     if (same) {
       before.seen = payload.seen;
+      if (stage.pending && payload.answers === stage.pending.number) { stage.pending = null; show(stage.at); } // back to what was
       return;
     }
-    const answered = stage.pending && payload.seen === stage.pending.number;
+    // The run of an older edit may come while newer ones are under way: only its own answer ends an edit, or a
+    // start that was never drawn here.
+    const answered = stage.pending && payload.answers === stage.pending.number;
+    const replaced = stage.pending && !payload.answers && payload.seen === stage.pending.number;
     const wasLast = !before || stage.at >= before.steps.length - 1, wasPlaying = playing;
     stage.payload = payload;
     stage.selected = Math.min(stage.selected, (payload.shown || 1) - 1);
-    if (answered) stage.pending = null;
+    if (answered || replaced) stage.pending = null;
     paintTheme();
     host.setAttribute("role", "figure");
     host.setAttribute("aria-label", payload.alt);

@@ -1,4 +1,7 @@
-"""``?w=plane`` and so on: a stage of that kind, whose edits are counted; ``?w=figure`` two Plotly figures."""
+"""``?w=plane`` and so on: a stage of that kind, whose edits are counted; ``?w=figure`` two Plotly figures.
+
+``&late`` shows the run of the edit before the last one, as a page does whose runs take longer than its clicks.
+"""
 
 import json
 import time
@@ -52,9 +55,8 @@ def shown(edit: plot.StartEdit | None):
 with st.container(horizontal_alignment="center"), st.container(width=1240):
     left, right = st.columns([870, 340], gap="medium")
     kinds = {"grid": "cells", "many": "cells", "vectors": "scatter"}
-    with left:
-        with st.container(key=plot.host("the", kinds.get(kind, kind))):
-            spot = st.skeleton(300)  # an empty container would not be there at all
+    with left, st.container(key=plot.host("the", kinds.get(kind, kind))):
+        spot = st.skeleton(300)  # an empty container would not be there at all
     with right, st.container(border=True):
         st.button("Again", on_click=again)
     with left:
@@ -72,7 +74,9 @@ with st.container(horizontal_alignment="center"), st.container(width=1240):
         elif kind != "empty":
             edit = st.session_state.edit
             began = time.perf_counter()
-            payload = stage.payload(shown(edit))
+            late = st.session_state.get("before") if "late" in st.query_params else edit
+            st.session_state["before"] = edit
+            payload = stage.payload(shown(late))
             report["seconds"] = time.perf_counter() - began
             with spot.container():
                 returned = plot.stage(payload, key="stage", on_edit=edited)
