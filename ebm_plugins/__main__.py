@@ -1,4 +1,4 @@
-"""``python -m ebm_plugins list | run LINK``: the workbench without its pages."""
+"""``python -m ebm_plugins list | check KEY | new NAME | run LINK``: the workbench without its pages."""
 
 from __future__ import annotations
 
@@ -47,6 +47,63 @@ def list_(as_json: bool) -> None:
         ]
         _table(kind.capitalize(), rows)
     _table("Failures", [(f.plugin, f.stage, f.message) for f in registry.failures])
+
+
+@main.command()
+@click.argument("keys", nargs=-1, required=True, metavar="KEY...")
+@click.option("--seed", default=0, show_default=True, help="Another seed draws other states everywhere.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+def check(keys: tuple[str, ...], seed: int, as_json: bool) -> None:
+    """Run the conformance checks on families and samplers; 'all' is everything installed. Status 1 if one fails."""
+    with _quiet():
+        from ebm_plugins.registry import load
+        from ebm_plugins.testing import check_all, record_of, summary
+
+        registry = load()
+    wanted = [*registry.families, *registry.samplers] if keys == ("all",) else list(dict.fromkeys(keys))
+    try:
+        records = [record_of(key, registry) for key in wanted]
+    except KeyError as error:
+        raise click.ClickException(f"expected an installed family or sampler, got {error.args[0]}") from None
+    found: dict[str, Any] = {}
+    conforms = True
+    for record in records:
+        with _quiet():
+            results = check_all(record, registry, seed)
+        total = summary(results)
+        conforms = conforms and total.conforms
+        found[record.key] = [asdict(r) | {"p": None if np.isnan(r.p) else r.p} for r in results]
+        if not as_json:
+            marks = [(r.check, r.outcome, r.figure, f"{r.seconds:.2f} s", r.message) for r in results]
+            _table(f"{record.title} ({record.key})", [("check", "result", "figure", "time", ""), *marks])
+            counts = f"{total.passed} passed, {total.failed} failed, {total.expected} expected failures"
+            click.echo(f"{record.key}: {counts}, {total.skipped} skipped in {total.seconds:.1f} s\n")
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    if not conforms:
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("name")
+@click.option(
+    "--into",
+    type=click.Path(file_okay=False, exists=True, path_type=Path),
+    default=Path(),
+    help="The folder that the package's own folder is made in (default: this one).",
+)
+def new(name: str, into: Path) -> None:
+    """Write a package with a family called NAME (like 'my-family'): it installs, conforms and has a page at once."""
+    from ebm_plugins.scaffold import BadNameError, write
+
+    try:
+        folder = write(name, into)
+    except (BadNameError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    for path in sorted(folder.iterdir()):
+        click.echo(f"wrote  {path}")
+    key = folder.name.removeprefix("ebm-")
+    click.echo(f"next   pip install -e {folder} && python -m ebm_plugins check {key}")
 
 
 @main.command()
@@ -139,7 +196,7 @@ def _table(title: str, rows: Sequence[tuple[str, ...]]) -> None:
     click.secho(title, bold=True)
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-        click.echo("  " + "  ".join([*cells, row[-1]]))
+        click.echo(("  " + "  ".join([*cells, row[-1]])).rstrip())
     click.echo()
 
 

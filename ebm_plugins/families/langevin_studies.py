@@ -50,7 +50,9 @@ class EscapeConfig(Config):
         1000, "Particles, started from 3·N(0, I) as in the article.", ge=100, le=20_000, log=True
     )
     steps: int = knob(2000, "Steps of unadjusted Langevin.", ge=10, le=20_000, log=True)
-    step_size: float = knob(0.05, "Step size η.", ge=0.001, le=0.5, log=True, title="Step size η")
+    step_size: float = knob(
+        0.05, "Step size η of each Langevin step.", ge=0.001, le=0.5, log=True, title="Step size η"
+    )
     confinement: float = knob(
         0.05, "c of the confined landscape that is drawn beside it.", ge=0.001, le=5.0, log=True
     )

@@ -134,3 +134,11 @@ SAMPLER = Sampler(
 @hookimpl
 def register_samplers() -> Iterable[Sampler]:
     yield SAMPLER
+
+
+EXPECTED_FAILURES = {
+    "parallel-tempering": {
+        "no_drift": "all copies begin where the cold one does, so the hot ones are not yet drawn at their heats; what "
+        "they hand down is right only in the limit"
+    }
+}

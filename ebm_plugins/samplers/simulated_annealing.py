@@ -118,3 +118,10 @@ SAMPLER = Sampler(
 @hookimpl
 def register_samplers() -> Iterable[Sampler]:
     yield SAMPLER
+
+
+EXPECTED_FAILURES = {
+    "simulated-annealing": {
+        "descent_never_rises": "it climbs while it is hot: that is how it leaves the nearest valley"
+    }
+}

@@ -1,0 +1,250 @@
+"""Checks of training: what it yields, that it can be repeated and cut short, and that it learns."""
+
+from __future__ import annotations
+
+import io
+import random
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ebm_plugins.keeping import check_params, check_snapshot
+from ebm_plugins.records import ConfigError, Data, Params, PluginError
+from ebm_plugins.testing.kit import Finding, Skip, Wrong, check, require
+from ebm_plugins.testing.subject import Subject, lasting, variants
+
+
+def copied(params: Params) -> dict[str, Any]:
+    """Params in arrays of their own."""
+    return {name: np.array(value) for name, value in params.items()}
+
+
+def same(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
+    """Whether two mappings of arrays are equal bit for bit (NaN equals NaN)."""
+    return set(a) == set(b) and all(
+        np.asarray(a[k]).dtype == np.asarray(b[k]).dtype
+        and np.array_equal(a[k], b[k], equal_nan=np.asarray(a[k]).dtype.kind == "f")
+        for k in a
+    )
+
+
+@check("family")
+def train_snapshots(subject: Subject) -> Finding:
+    """Training yields Snapshots: params are a mapping of names to finite arrays of numbers, metrics are finite floats
+    under names that stay; the data are not written to."""
+    made = subject.plans[0]
+    before = np.array(made.data.x)
+    count, names = 0, set()
+    for snapshot in subject.train():
+        try:
+            checked = check_snapshot(snapshot, subject.record.key, "train")
+            params = check_params(checked.value, subject.record.key)
+        except PluginError as error:
+            raise Wrong(f"snapshot {count}: {error.message}") from error
+        for name, value in params.items():
+            if value.dtype.kind == "f":
+                require(np.isfinite(value).all(), f"snapshot {count}: params[{name!r}] is not finite")
+        for metric, number in checked.metrics.items():
+            require(np.isfinite(number), f"snapshot {count}: the metric {metric!r} is {number}")
+        names |= set(params)
+        require(set(params) == names, f"snapshot {count} lacks params that an earlier one had")
+        count += 1
+    require(count, "training ended without a snapshot")
+    require(np.array_equal(before, made.data.x), "training wrote into the data")
+    return Finding(f"{count} snapshots")
+
+
+@check("family")
+def train_repeatable(subject: Subject) -> Finding:
+    """The same seed gives the same stream of params and metrics bit for bit; neither NumPy's nor Python's global random
+    numbers are used or moved."""
+    streams = []
+    for salt in (1, 2):
+        np.random.seed(salt)  # noqa: NPY002
+        random.seed(salt)
+        before = _global_state()
+        streams.append([(copied(s.value), dict(s.metrics)) for s in subject.train()])
+        require(before == _global_state(), "training draws from a global generator instead of rng")
+    first, again = streams
+    require(len(first) == len(again), f"{len(first)} snapshots, then {len(again)} from the same seed")
+    for step, ((p, m), (q, n)) in enumerate(zip(first, again, strict=True)):
+        require(same(p, q), f"snapshot {step}: other params from the same seed")
+        require(same(m, n), f"snapshot {step}: other metrics from the same seed")
+    return Finding(f"{len(first)} snapshots twice")
+
+
+def _global_state() -> tuple[bytes, int, int]:
+    state: Any = np.random.get_state(legacy=False)  # noqa: NPY002
+    inner = state["state"]
+    return np.asarray(inner["key"]).tobytes(), int(inner["pos"]), hash(random.getstate())
+
+
+@check("family")
+def train_snapshots_kept(subject: Subject) -> Finding:
+    """A yielded params array is never edited afterwards."""
+    kept = []
+    for snapshot in subject.train():
+        kept.append((snapshot.value, copied(snapshot.value)))
+        if len(kept) >= 300:
+            break
+    for step, (value, copy) in enumerate(kept):
+        require(same(value, copy), f"the params of snapshot {step} were edited by a later one")
+    return Finding(f"{len(kept)} snapshots")
+
+
+@check("family")
+def train_stops(subject: Subject) -> None:
+    """Closed after its first snapshot, training ends without a sound, what it yielded stays, and it can begin again."""
+    stream = subject.family.train(subject.plans[0].data, subject.plans[0].train_config, subject.rng("stops"))
+    first = next(iter(stream), None)
+    require(first is not None, "training ended without a snapshot")
+    assert first is not None
+    before = copied(first.value)
+    close = getattr(stream, "close", None)
+    require(close is not None, "train is not a generator: it cannot be stopped")
+    try:
+        close()  # type: ignore[misc]
+    except BaseException as error:
+        raise Wrong(f"closing it raised {type(error).__name__}: {error}") from error
+    require(same(first.value, before), "closing it edited what it had yielded")
+    again = next(iter(subject.train()), None)
+    require(again is not None, "after being closed it does not begin again")
+
+
+@check("family")
+def train_learns(subject: Subject) -> Finding:
+    """Learning makes data likelier than noise: after training the mean energy of the data is below that of the space's
+    noise (4,000 states), and by more than after the first snapshot where there are several."""
+    family, made = subject.family, subject.plans[0]
+    if not family.needs_data(made.train_config) or made.data.bare:
+        raise Skip("it learns nothing from data")
+    if made.data.space != made.space:
+        raise Skip("its states do not live where the data do")
+    subject.energies  # noqa: B018
+    noise = made.space.noise(4000, subject.rng("noise"))
+    gaps = [
+        float(family.energy(params, noise).mean() - family.energy(params, np.array(made.data.x)).mean())
+        for params in subject.trained
+    ]
+    if abs(gaps[-1]) < 1e-12 and same(subject.trained[0], subject.trained[-1]) and not _depends(subject):
+        raise Skip("its energy does not depend on the data")
+    require(gaps[-1] > 0, f"after training the mean energy of data is {-gaps[-1]:.3g} above that of noise")
+    if len(gaps) > 1:
+        require(
+            gaps[-1] > gaps[0], f"data were {gaps[0]:.3g} below noise at first and {gaps[-1]:.3g} at the end"
+        )
+    return Finding("data below noise by " + " → ".join(f"{gap:.3g}" for gap in gaps))
+
+
+def _depends(subject: Subject) -> bool:
+    """Whether other data make other params."""
+    made = subject.plans[0]
+    other = Data(x=made.space.noise(len(made.data.x), subject.rng("other data")), space=made.data.space)
+    try:
+        *_, last = subject.train(data=other)
+    except Exception:
+        return True
+    return not same(last.value, subject.params)
+
+
+@check("family")
+def train_without_data(subject: Subject) -> Finding:
+    """Where ``learns`` says no, training runs on a bare space and data make no difference to the params."""
+    family, made = subject.family, subject.plans[0]
+    asked = [made.train_config, *variants(made.train_config).values()]
+    free = [config for config in asked if not family.needs_data(config)]
+    if not free:
+        raise Skip("it always learns from data")
+    space = made.data.space
+    bare = Data(x=np.empty((0, space.dim)), space=space)
+    full = Data(x=space.noise(20, subject.rng("data")), space=space)
+    for config in free:
+        ends = []
+        for data in (bare, full):
+            *_, last = subject.train(config, data=data)
+            ends.append(copied(last.value))
+        require(same(*ends), f"learns says no for {config!r}, yet the data change the params")
+    return Finding(f"{len(free)} configs")
+
+
+@check("family")
+def train_choices(subject: Subject) -> Finding:
+    """Every variant of the training config yields params whose energies and gradients on the same states are finite and
+    of the right shape, or raises ConfigError before its first snapshot."""
+    family, made, x = subject.family, subject.plans[0], subject.points
+    subject.energies  # noqa: B018
+    made_it = refused = 0
+    for name, config in variants(made.train_config).items():
+        short = config if "epochs" not in type(config).model_fields else lasting_epochs(config)
+        try:
+            snapshot = next(iter(subject.train(short)), None)
+        except ConfigError:
+            refused += 1
+            continue
+        except Exception as error:
+            raise Wrong(f"{name}: training raised {type(error).__name__}: {error}") from error
+        require(snapshot is not None, f"{name}: training ended without a snapshot")
+        assert snapshot is not None
+        energies = np.asarray(family.energy(snapshot.value, x.copy()))
+        require(energies.shape == (len(x),), f"{name}: energies have shape {energies.shape}")
+        score_only = family.gradient is not None and np.isnan(energies).all()
+        require(score_only or np.isfinite(energies).all(), f"{name}: some energies are not finite")
+        if family.gradient is not None:
+            slope = np.asarray(family.gradient(snapshot.value, x.copy()))
+            require(
+                slope.shape == x.shape and np.isfinite(slope).all(),
+                f"{name}: the gradient is not finite (n, dim)",
+            )
+        made_it += 1
+    return Finding(f"{made_it} trained, {refused} refused")
+
+
+def lasting_epochs(config: Any) -> Any:
+    """The config with few epochs, as far as its bounds go."""
+    shorter = lasting(config, 2)
+    values = {name: getattr(shorter, name) for name in type(config).model_fields}
+    try:
+        return type(config)(**{**values, "epochs": min(values["epochs"], 4)})
+    except Exception:
+        return shorter
+
+
+@check("family")
+def params_are_all(subject: Subject) -> None:
+    """Energy needs nothing but params and x: training again, on other data and from another seed, leaves the energy of
+    the first params as it was, bit for bit."""
+    family, made, x = subject.family, subject.plans[0], subject.points
+    params = copied(subject.params)
+    first = np.array(family.energy(params, x.copy()))
+    rows = made.data.x
+    other = rows[::-1][: max(1, len(rows) // 2)] if len(rows) else rows
+    for data, word in ((made.data, "again"), (Data(x=np.array(other), space=made.data.space), "other")):
+        try:
+            for _ in zip(range(3), subject.train(None, word, data=data), strict=False):
+                pass
+        except ConfigError:
+            continue
+    now = np.array(family.energy(params, x.copy()))
+    require(
+        np.array_equal(first, now, equal_nan=True),
+        "the energy of the first params changed when another was trained",
+    )
+
+
+@check("family")
+def params_saved(subject: Subject) -> Finding:
+    """Params saved as .npz without pickle and loaded again give the same energies, bit for bit."""
+    family, x = subject.family, subject.points
+    file = io.BytesIO()
+    try:
+        np.savez(file, allow_pickle=False, **subject.params)
+    except Exception as error:
+        raise Wrong(f"params cannot be saved: {type(error).__name__}: {error}") from error
+    file.seek(0)
+    with np.load(file, allow_pickle=False) as arrays:
+        loaded = {name: arrays[name] for name in arrays.files}
+    require(same(loaded, copied(subject.params)), "params came back changed")
+    before, after = (np.asarray(family.energy(p, x.copy())) for p in (subject.params, loaded))
+    require(np.array_equal(before, after, equal_nan=True), "loaded params have other energies")
+    return Finding(f"{len(file.getvalue()):,} bytes")
