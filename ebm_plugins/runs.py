@@ -323,7 +323,8 @@ def _guarded(function: Any, key: str, part: str, *args: Any, **options: Any) -> 
     try:
         yield from function(*args, **options)
     except ConfigError as error:
-        name = error.field if "." in error.field or error.field == "data" else prefix + error.field
+        plain = "." in error.field or error.field in ("data", "sampler")
+        name = error.field if plain else prefix + error.field
         raise ConfigError(name, error.expected, error.got) from error
     except PluginError:
         raise

@@ -107,6 +107,23 @@ def test_the_agreement_can_fail() -> None:
         agrees(found, honest, proposal="drifting", correction=False)
 
 
+@pytest.mark.parametrize("sampler", REGISTRY.samplers)
+def test_a_model_with_a_gradient_and_no_energy_runs_or_names_the_sampler(sampler: str) -> None:
+    """As a score network: what follows the gradient alone runs; what compares energies is refused at its control."""
+    silent = replace(
+        REGISTRY.families["langevin"], energy=lambda params, x: np.full(len(x), np.nan), box=None
+    )
+    registry = replace(REGISTRY, families={**REGISTRY.families, "langevin": silent})
+    record = registry.samplers[sampler]
+    follows = record.needs_gradient and exactness_of(record, record.config()) == "biased"
+    if follows:
+        assert np.isfinite(run(spec("langevin", sampler, "plane"), registry).sampling.last).all()
+        return
+    with pytest.raises(ConfigError) as error:
+        run(spec("langevin", sampler, "plane"), registry)
+    assert error.value.field == "sampler"
+
+
 @pytest.mark.parametrize("family", REGISTRY.families)
 def test_the_lab_offers_what_runs_and_names_the_reason_of_the_rest(family: str) -> None:
     """What :func:`offered_samplers` offers is what a plan accepts, for the family's first fitting dataset."""
