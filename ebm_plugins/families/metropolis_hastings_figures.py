@@ -42,6 +42,14 @@ def proposals(run: Run) -> Figure:
             line={"color": LIGHT["rejected"], "width": 1},
         )
     )  # fmt: skip
+    # a light ring under each hollow one, which would be lost over the deep energies
+    figure.add_trace(
+        go.Scatter(
+            x=candidates[~taken, 0], y=candidates[~taken, 1], mode="markers", hoverinfo="skip",
+            marker={"symbol": "circle-open", "size": 7, "color": LIGHT["halo"],
+                    "line": {"color": LIGHT["halo"], "width": 4}},
+        )
+    )  # fmt: skip
     for accepted, symbol, role, word in (
         (False, "circle-open", "rejected", "refused"),
         (True, "circle", "model", "accepted"),
@@ -51,7 +59,7 @@ def proposals(run: Run) -> Figure:
             go.Scatter(
                 x=candidates[rows, 0], y=candidates[rows, 1], mode="markers",
                 marker={"symbol": symbol, "size": 7, "color": LIGHT[role],
-                        "line": {"color": LIGHT["halo" if accepted else role], "width": 1 if accepted else 1.5}},
+                        "line": {"color": LIGHT["halo" if accepted else role], "width": 1 if accepted else 2}},
                 hovertemplate=f"{word}: %{{x:.2f}}, %{{y:.2f}}<extra></extra>",
             )
         )  # fmt: skip
@@ -107,8 +115,7 @@ def traces(run: Run) -> Figure:
         return message("No step has been taken yet.")
     every = int(getattr(run.configs.sample, "every", 1))
     steps = every * np.arange(len(followed))
-    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08)
-    figure.update_layout(blank(360).layout)
+    figure = dressed(make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08), blank(360))
     for axis, name in enumerate("xy"):
         for chain in range(min(TRACED, followed.shape[1])):
             figure.add_trace(
@@ -157,6 +164,16 @@ def autocorrelations(run: Run) -> Figure:
     figure.update_xaxes(title_text="steps apart")
     end_labels(figure, labels, -0.25, 1.05)
     _note(figure, "second half of the run; 1 in n: one independent draw every n states")
+    return figure
+
+
+def dressed(figure: Figure, like: Figure) -> Figure:
+    """A figure of several panels in the look of a single one: its layout, and its axes' look on every axis."""
+    figure.update_layout(
+        {k: v for k, v in like.layout.to_plotly_json().items() if k not in ("xaxis", "yaxis")}
+    )
+    figure.update_xaxes(**like.layout.xaxis.to_plotly_json())
+    figure.update_yaxes(**like.layout.yaxis.to_plotly_json())
     return figure
 
 

@@ -21,6 +21,7 @@ from ebm_plugins import diagnostics
 from ebm_plugins.config import Config, knob
 from ebm_plugins.families.hopfield_figures import blank, message
 from ebm_plugins.families.langevin_studies import landscape_target
+from ebm_plugins.families.metropolis_hastings_figures import dressed
 from ebm_plugins.palette import CATEGORIES_LIGHT, DASHES, LIGHT
 from ebm_plugins.records import Array, Rng, Target
 from ebm_plugins.samplers import hmc, mala, metropolis, nuts, parallel_tempering
@@ -174,8 +175,7 @@ def _scales(ladder: Array, found: Array) -> Figure:
     import plotly.graph_objects as go
     from plotly.subplots import make_subplots
 
-    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08)
-    figure.update_layout(blank(420).layout)
+    figure = dressed(make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08), blank(420))
     for row, (values, unit, words) in enumerate(
         ((found[:, 0], "", "effective draws per 1,000"), (100 * found[:, 1], " %", "accepted, %")), start=1
     ):
@@ -189,7 +189,7 @@ def _scales(ladder: Array, found: Array) -> Figure:
         figure.update_yaxes(
             title_text=words, gridcolor=LIGHT["hairline"], zeroline=False, rangemode="tozero", row=row, col=1
         )
-    figure.update_xaxes(type="log", showgrid=False)
+    figure.update_xaxes(type="log", tickvals=[0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20])
     figure.update_xaxes(title_text="scale s", row=2, col=1)
     best = int(np.argmax(found[:, 0]))
     _note(
@@ -220,12 +220,13 @@ def _dimensions(measured: dict[int, Array]) -> Figure:
                 hovertemplate=f"{d} dimensions: squared jump %{{y:.2f}} of the best<br>%{{x:.0f}} % accepted<extra></extra>",
             )
         )  # fmt: skip
-        labels.append(f"{d}: {100 * curve[top, 0]:.0f} %")
+        labels.append(f'<span style="color:{colour}">{d}: {100 * curve[top, 0]:.0f} %</span>')
     figure.update_xaxes(title_text="accepted, %", range=[0, 100])
     figure.update_yaxes(title_text="squared jump, relative to the best", rangemode="tozero")
+    figure.update_layout(margin_t=48)
     _note(
         figure,
-        "best acceptance by dimension: " + ", ".join(labels) + " (points: measured; lines: closed form)",
+        "dimension: best acceptance. " + ", ".join(labels) + "<br>points: measured; lines: closed form",
     )
     return figure
 
@@ -234,8 +235,8 @@ def _speed(found: dict[str, tuple[float, float]]) -> Figure:
     import plotly.graph_objects as go
     from plotly.subplots import make_subplots
 
-    figure = make_subplots(rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.12)
-    figure.update_layout(blank(110 + 34 * len(found), left=90, right=60).layout)
+    like = blank(110 + 34 * len(found), left=90, right=60)
+    figure = dressed(make_subplots(rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.12), like)
     names = list(found)
     for col, words in enumerate(("per second", "per 1,000 evaluations"), start=1):
         values = [found[name][col - 1] for name in names]
@@ -259,5 +260,5 @@ def _speed(found: dict[str, tuple[float, float]]) -> Figure:
 def _note(figure: Figure, text: str) -> None:
     figure.add_annotation(
         text=text, x=0, y=1, xref="paper", yref="paper", yanchor="bottom", xanchor="left", showarrow=False,
-        font={"color": LIGHT["muted"], "size": 13},
+        align="left", font={"color": LIGHT["muted"], "size": 13},
     )  # fmt: skip

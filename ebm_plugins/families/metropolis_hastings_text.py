@@ -35,7 +35,7 @@ LENS = Lens(
     ),
 )
 
-LOW, HIGH = 0.1, 0.8  # acceptances outside which the scale is worth a word
+LOW, HIGH, VERY_HIGH = 0.1, 0.8, 0.95  # acceptances outside which the scale is worth a word
 
 
 def _spec(
@@ -100,10 +100,19 @@ PRESETS = {
 LEARN = r"""
 #### How it works
 Stand at $x$. Draw a candidate $x'$ from a proposal $q(x' \mid x)$. Go there with probability
-$$\alpha = \min\Big\{1,\; e^{-(E(x') - E(x))}\,\frac{q(x \mid x')}{q(x' \mid x)}\Big\},$$
-else stay, and count the stay as a state. Then $p(x)\,q(x' \mid x)\,\alpha(x, x') = p(x')\,q(x \mid x')\,\alpha(x', x)$:
-as much probability flows from $x$ to $x'$ as back (*detailed balance*), so $p = e^{-E}/Z$ stays as it is. $Z$
-cancels. Nothing but energies is asked for: no gradient, no smoothness, not even a continuous space.
+
+$$
+\alpha(x, x') = \min\Big\{1,\; e^{-(E(x') - E(x))}\,\frac{q(x \mid x')}{q(x' \mid x)}\Big\},
+$$
+
+else stay, and count the stay as a state. Then as much probability flows from $x$ to $x'$ as back (*detailed balance*):
+
+$$
+p(x)\,q(x' \mid x)\,\alpha(x, x') = p(x')\,q(x \mid x')\,\alpha(x', x),
+$$
+
+so $p = e^{-E}/Z$ stays as it is. $Z$ cancels. Nothing but energies is asked for: no gradient, no smoothness, not even
+a continuous space.
 
 | proposal | where the candidate is | symmetric? |
 | --- | --- | --- |
@@ -124,7 +133,7 @@ Switch it off and the drifting walk ends up on the right-hand side.
 - **Traces and autocorrelation.** A chain that mixes looks like noise; one that does not looks like a staircase, or like
   a slow wave. $n$ draws with autocorrelation are worth fewer *effective* ones; R-hat sees chains that disagree.
 - **Two wells, one start.** All particles begin in the left well. Each chain alone looks settled; half of the
-  probability is never seen. Copies at higher heats cross the barrier and hand what they found down.
+  probability is hardly seen. Copies at higher heats cross the barrier and hand what they found down.
 - **Müller–Brown, cold.** At a low temperature the passes are hardly ever crossed. More steps help little; hot copies do.
 - **Funnel.** In the neck the scale is far too bold, in the mouth far too timid.
 
@@ -159,7 +168,7 @@ def explain(run: Run) -> str:
         )
         return f"Only {100 * late:.0f} % of the proposals are accepted: most are too bold. {way}"
     if late > HIGH and getattr(config, "proposal", "random-walk") != "independent":
-        return f"{100 * late:.0f} % of the proposals are accepted: they are so short that a chain crawls. {_try(scale * 3)}"
+        return f"{100 * late:.0f} % of the proposals are accepted: they are so short that a chain crawls. {_try(scale * (10 if late > VERY_HIGH else 3))}"
     return ""
 
 
