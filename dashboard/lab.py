@@ -52,7 +52,8 @@ def lab(key: str) -> None:
     error = visit.error if isinstance(visit.error, ConfigError) else _refusal(job)
     with left:
         with st.container(key=host_key(key, kind(made.space))):
-            host = st.container() if visit.shown or job.over else st.skeleton(_height(made))
+            ready = bool(visit.shown or job.over)
+            host = st.container() if ready else st.skeleton(_height(made))
         below = st.container()
     with right, boundary(key, "controls"):
         panel.draw(visit, made, registry, error)
@@ -62,7 +63,8 @@ def lab(key: str) -> None:
     if job.run is not None:
         visit.shown = job
     if visit.shown is not None or job.over:
-        with host.container(), boundary(key, "stage"):
+        # At the same place in the page whether it waited or not: else the stage would be made anew on the next run.
+        with host if ready else host.container(), boundary(key, "stage"):
             _stage(visit, made, registry)
     with below, boundary(key, "verdict"):
         status.draw(engine, visit, made, job, seat)

@@ -117,7 +117,7 @@ def grid(
     start = (
         starts.Corrupted(rows=(0,), copies=n)
         if first is None
-        else starts.Drawn(states=starts.pack(x, BinaryGrid(8, 8)))
+        else starts.Drawn(states=starts.pack(frames[0], BinaryGrid(8, 8)))
     )
     return run(
         space or BinaryGrid(8, 8),

@@ -56,13 +56,15 @@ with st.container(horizontal_alignment="center"), st.container(width=1240):
     left, right = st.columns([870, 340], gap="medium")
     kinds = {"grid": "cells", "many": "cells", "vectors": "scatter"}
     with left, st.container(key=plot.host("the", kinds.get(kind, kind))):
-        spot = st.skeleton(300)  # an empty container would not be there at all
+        ready = st.session_state.get("ready", False)  # an empty container would not be there at all
+        spot = st.container() if ready else st.skeleton(300)
     with right, st.container(border=True):
         st.button("Again", on_click=again)
     with left:
         report = {}
         if kind in ("figure", "empty"):
             spot.empty()
+        st.session_state["ready"] = kind not in ("figure", "empty")
         if kind == "figure":
             import plotly.graph_objects as go
 
@@ -78,7 +80,7 @@ with st.container(horizontal_alignment="center"), st.container(width=1240):
             st.session_state["before"] = edit
             payload = stage.payload(shown(late))
             report["seconds"] = time.perf_counter() - began
-            with spot.container():
+            with spot if ready else spot.container():
                 returned = plot.stage(payload, key="stage", on_edit=edited)
             report |= {"returned": returned is not None}
             if edit is not None:
