@@ -12,6 +12,8 @@ from scipy import stats
 from ebm_plugins import Plane, Target, Vectors, landscapes
 from ebm_plugins.chains import Adjusted
 from ebm_plugins.samplers import hmc, mala, ula
+from ebm_plugins.testing.cells import drawn
+from ebm_plugins.testing.statistics import confirm, rank_test
 
 ALARM = 1e-6  # false alarm of each statistical test here
 CONFINEMENT = 0.05
@@ -46,16 +48,17 @@ def run(sampler, target: Target, x: np.ndarray, seed: int, **values) -> list[np.
     return [s.value for s in sampler.sample(target, config, np.random.default_rng(seed), x)]
 
 
-def drift_p_value(before: np.ndarray, after: np.ndarray) -> float:
-    """Two independent exact samples or not: the smaller p of a z-test on the mean energy and a χ² on 6 × 6 cells."""
-    energy = wells().energy
-    a, b = energy(before), energy(after)
-    z = (a.mean() - b.mean()) / math.sqrt(a.var() / len(a) + b.var() / len(b))
-    edges = [-np.inf, -2.5, -1, 0.5, 1.5, 3, np.inf]
-    counts = [
-        np.histogram2d(s[:, 0], s[:, 1], bins=[np.array(edges)] * 2)[0].ravel() for s in (before, after)
-    ]
-    return float(min(2 * stats.norm.sf(abs(z)), stats.chi2_contingency(np.stack(counts)).pvalue))
+def drifts(sampler, **values) -> bool:
+    """Whether exact draws are exact no more after 40 steps, by the kit's test. False alarm 1e-6."""
+    exact = drawn(lambda n, rng: exact_wells(n, int(rng.integers(2**31))), wells().energy)
+
+    def after(stage: int) -> float:
+        rng = np.random.default_rng([1, stage])
+        x = exact.draw(15_000 << stage, rng)
+        moved = run(sampler, wells(), x, stage, steps=40, every=40, **values)[-1]
+        return exact.fit(moved, rng)
+
+    return bool(confirm({"40 steps": after}, ALARM).against)
 
 
 @pytest.mark.parametrize(
@@ -68,44 +71,28 @@ def drift_p_value(before: np.ndarray, after: np.ndarray) -> float:
     ],
 )
 def test_exact_draws_stay_exact(sampler, values) -> None:
-    """No drift: 60,000 exact draws after 40 steps against 60,000 fresh exact draws. False alarm 2e-6 each."""
-    moved = run(sampler, wells(), exact_wells(60_000, 1), 2, steps=40, every=40, **values)[-1]
-    assert drift_p_value(exact_wells(60_000, 3), moved) > ALARM
+    """No drift: exact draws after 40 steps against fresh exact draws. False alarm 1e-6 each."""
+    assert not drifts(sampler, **values)
 
 
 def test_the_same_test_catches_the_bias_of_ula() -> None:
-    moved = run(ula, wells(), exact_wells(60_000, 1), 2, steps=40, every=40, step_size=0.3)[-1]
-    assert drift_p_value(exact_wells(60_000, 3), moved) < 1e-12
+    assert drifts(ula, step_size=0.3)
 
 
-def rank_p_value(step: Callable[[np.ndarray, int], np.ndarray], n: int = 20_000, length: int = 7) -> float:
-    """Gandy and Scott's (2020) rank test of a reversible kernel.
+def uneven(step: Callable[[np.ndarray, np.random.Generator], np.ndarray]) -> bool:
+    """Whether Gandy and Scott's (2020) rank test speaks against a kernel. False alarm 1e-6."""
 
-    x₀ is exact and sits at a uniform place of a chain run both ways from it; the rank of its energy in the chain
-    is then exactly uniform, whatever the mixing. χ² over the ranks.
-    """
-    rng = np.random.default_rng(11)
-    ways = []
-    for way in range(2):
-        x = exact_wells(n, 12)
-        ways.append([x])
-        for t in range(length):
-            x = step(x, 1000 * (way + 1) + t)
-            ways[-1].append(x)
-    energies = [[wells().energy(x) for x in way] for way in ways]
-    place = rng.integers(0, length + 1, n)
-    chain = np.empty((n, length + 1))
-    for i in range(length + 1):
-        back = place - i
-        chain[:, i] = np.where(
-            back >= 0,
-            np.stack(energies[0])[np.abs(back), np.arange(n)],
-            np.stack(energies[1])[np.abs(back), np.arange(n)],
-        )
-    own = energies[0][0][:, None]
-    below, ties = (chain < own).sum(axis=1), (chain == own).sum(axis=1)
-    rank = below + np.floor(rng.random(n) * ties).astype(int)
-    return float(stats.chisquare(np.bincount(rank, minlength=length + 1)).pvalue)
+    def walk(x: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
+        found = [x]
+        for _ in range(7):
+            found.append(step(found[-1], rng))
+        return found[1:]
+
+    def ranks(stage: int) -> float:
+        rng = np.random.default_rng([11, stage])
+        return rank_test(walk, exact_wells(15_000 << stage, 12 + stage), [wells().energy], rng)
+
+    return bool(confirm({"ranks": ranks}, ALARM).against)
 
 
 @pytest.mark.parametrize(
@@ -113,20 +100,20 @@ def rank_p_value(step: Callable[[np.ndarray, int], np.ndarray], n: int = 20_000,
     [(mala, {"step_size": 0.4}), (hmc, {"step_size": 0.7, "leapfrogs": 3})],
 )
 def test_rank_test_of_a_reversible_kernel(sampler, values) -> None:
-    """Exact p-value up to χ²'s approximation with 2,500 a cell. False alarm 1e-6 each."""
-    assert rank_p_value(lambda x, seed: run(sampler, wells(), x, seed, steps=1, **values)[-1]) > ALARM
+    """Exact p-values. False alarm 1e-6 each."""
+    config = sampler.Config(steps=1, **values)
+    assert not uneven(lambda x, rng: next(sampler.sample(wells(), config, rng, x)).value)
 
 
 def test_rank_test_catches_a_kernel_without_its_hastings_correction() -> None:
     target = wells()
 
-    def uncorrected(x: np.ndarray, seed: int) -> np.ndarray:
-        rng = np.random.default_rng(seed)
+    def uncorrected(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         proposal = x - 0.4 * target.gradient(x) + math.sqrt(0.8) * rng.standard_normal(x.shape)
         taken = np.log(rng.random(len(x))) < target.energy(x) - target.energy(proposal)
         return np.where(taken[:, None], proposal, x)
 
-    assert rank_p_value(uncorrected) < ALARM
+    assert uneven(uncorrected)
 
 
 class Given:
