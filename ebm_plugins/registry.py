@@ -55,6 +55,7 @@ BUILTINS: tuple[str, ...] = (
     "ebm_plugins.families.langevin",
     "ebm_plugins.families.rbm",
     "ebm_plugins.families.metropolis_hastings",
+    "ebm_plugins.families.dsm",
 )
 
 

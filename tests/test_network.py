@@ -96,6 +96,27 @@ def test_gradient_of_the_directional_slope_without_the_jet():
         np.testing.assert_allclose(got, want, atol=1e-7)
 
 
+@pytest.mark.parametrize("sizes", [(3, 7, 6, 1), (3, 5, 1), (2, 4, 5, 3, 1), (3, 1)])
+@pytest.mark.parametrize("name", SMOOTH)
+def test_the_shared_passes_give_the_same_as_the_jet_and_as_finite_differences(name, sizes):
+    weights, x, v, _ = setup(sizes)
+    phi = network.ACTIVATIONS[name]
+    done = network.slope(weights, x, phi)
+    plain = network.forward(weights, x, phi)
+    np.testing.assert_allclose(done.value, plain.out[0, :, 0], atol=1e-13)
+    np.testing.assert_allclose(
+        done.gradient, network.backward(weights, plain, np.ones_like(plain.out))[1][0], atol=1e-13
+    )
+    got = network.slope_gradients(weights, done, v)
+    jet = network.forward(weights, np.stack([x, v]), phi)
+    bar = np.stack([np.zeros((len(x), 1)), np.ones((len(x), 1))])
+    want = network.backward(weights, jet, bar)[0]
+    slow = by_differences(lambda w: float((v * network.slope(w, x, phi).gradient).sum()), weights)
+    for a, b, c in zip(got, want, slow, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-12)
+        np.testing.assert_allclose(a, c, atol=1e-7)
+
+
 def test_a_plain_network_takes_plain_points():
     weights, x, _, rng = setup((3, 5, 2))
     bar = rng.standard_normal((5, 2))
