@@ -46,6 +46,7 @@ class TrainConfig(Config):
         "pcd",
         "Where the states to learn away from come from. cd: a few sweeps from the data; pcd: chains that are never "
         "restarted; tempering: such chains with hotter copies that help them move.",
+        title="Learns from",
     )
     k: int = knob(
         1,
@@ -116,6 +117,7 @@ class SampleConfig(Config):
         "gibbs",
         "Block Gibbs: all hidden units given the visible ones, then back. Tempering adds hotter copies of each "
         "chain, and swaps, so that it crosses between modes.",
+        title="Moves by",
     )
     steps: int = knob(200, "Sweeps.", ge=1, le=100_000, log=True, unit="sweeps")
     replicas: int = knob(8, "Temperatures of tempering.", ge=2, le=32, more=True)

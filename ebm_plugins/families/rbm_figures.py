@@ -170,9 +170,7 @@ def learning(run: Run) -> Figure:
     lines = {"learned": (epochs, metrics[name])}
     if f"held_out_{name}" in metrics:
         lines["held out"] = (epochs, metrics[f"held_out_{name}"])
-    figure = curves(
-        lines, (LIGHT["data"], LIGHT["model"]), "epoch", f"log-likelihood ({kind}), nats", 420, 110
-    )
+    figure = curves(lines, (LIGHT["data"], LIGHT["data"]), "epoch", f"log p ({kind}), nats", 420, 110)
     if run.space.discrete and len(run.data.x) <= 100:
         best = best_possible(run.data.x)
         figure.add_hline(y=best, line={"color": LIGHT["truth"], "width": 1.75, "dash": "dot"})
@@ -215,7 +213,7 @@ def free_energies(run: Run) -> Figure:
     learned, other, _ = held_out_rows(run)
     sets = {"learned": (free_energy(run.params, learned), LIGHT["data"])}
     if other is not None and len(other):
-        sets["held out"] = (free_energy(run.params, other), LIGHT["energy"])
+        sets["held out"] = (free_energy(run.params, other), LIGHT["data"])
     if run.free is None and len(run.sampling.last):
         sets["sampled"] = (free_energy(run.params, run.sampling.last), LIGHT["model"])
     together = np.concatenate([v for v, _ in sets.values()])
