@@ -4,6 +4,7 @@ its bounds, its help, its widget, its link parameter, its validation and its tes
 
 from __future__ import annotations
 
+import functools
 import math
 import types
 from collections.abc import Iterable, Mapping
@@ -130,6 +131,7 @@ class Knob:
         return f"{word}, at most {self.le:g}" if self.le is not None else word
 
 
+@functools.lru_cache(maxsize=256)  # every link and every control asks
 def knobs(model: type[BaseModel]) -> tuple[Knob, ...]:
     """One :class:`Knob` a field, in order. Raises TypeError for a field type that has no control."""
     found = []
