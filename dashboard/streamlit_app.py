@@ -14,6 +14,6 @@ HERE = Path(__file__).resolve().parent
 if str(HERE.parent) not in sys.path:
     sys.path.insert(0, str(HERE.parent))
 
-from dashboard import web  # noqa: E402  (the line above makes it findable)
+from dashboard import warm, web  # noqa: E402  (the line above makes them findable)
 
-app = st.App(HERE / "app_main.py", routes=web.routes(), middleware=web.middleware())
+app = st.App(HERE / "app_main.py", routes=web.routes(), middleware=web.middleware(), lifespan=warm.lifespan)

@@ -56,6 +56,11 @@ def _plotly(request: Request) -> Response:
     return Response(_plotly_bytes(zipped), media_type="text/javascript", headers=headers)
 
 
+def warm() -> None:
+    """Zip plotly.js before anybody asks for it."""
+    _plotly_bytes(True)
+
+
 def _health(_request: Request) -> Response:
     from ebm_plugins import __version__
 

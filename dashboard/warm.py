@@ -1,0 +1,61 @@
+"""What the first visitor of a server would otherwise wait for, done while nobody waits.
+
+Diagnostics, quadrature and figures import slowly (seconds, on a cold machine), and plotly.js takes a moment to zip.
+What is then in memory stays there, and the garbage collector is told so: Streamlit has it look through everything
+after each run of a page, which holds up what the page still has to send (measured: 80 ms and more an edit).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import threading
+import time
+from collections.abc import AsyncIterator
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ebm_plugins.registry import Registry
+
+log = logging.getLogger(__name__)
+PATIENCE = 5.0  # seconds of training in one example before it is left
+
+
+@contextlib.asynccontextmanager
+async def lifespan(_app: Any) -> AsyncIterator[None]:
+    """The app's: warming begins with the server and holds nothing up."""
+    threading.Thread(target=begin, daemon=True, name="warm").start()
+    yield
+
+
+def begin() -> None:
+    """Load the registry, run what is built in once, and set aside what it left in memory."""
+    began = time.monotonic()
+    try:
+        from dashboard import jobs, web
+
+        web.warm()
+        for module in ("dashboard.lab", "plotly.graph_objects", "arviz_stats.base"):
+            import_module(module)
+        run_examples(jobs.engine().registry)
+    except Exception:  # a server that is not warm serves all the same
+        log.exception("The server was not warmed")
+    gc.collect()
+    gc.freeze()
+    log.info("Warm after %.1f s", time.monotonic() - began)
+
+
+def run_examples(registry: Registry) -> None:
+    """The tiny run that each built-in family has as its example, up to what the stage is sent. Nothing is kept."""
+    from dashboard import stage
+    from dashboard.plot import envelope
+    from ebm_plugins import runs
+
+    for family in registry.families.values():
+        if family.example is None or registry.provider(family).name != "ebm-plugins":
+            continue
+        deadline = time.monotonic() + PATIENCE
+        made = runs.run(family.example, registry, stop=lambda _phase, end=deadline: time.monotonic() > end)
+        envelope.pack(stage.payload(made))

@@ -1,0 +1,72 @@
+"""A server warms itself before its first visitor comes, and serves all the same when it cannot."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import threading
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from dashboard import warm
+from ebm_plugins import runs
+from ebm_plugins.registry import Registry
+
+
+@pytest.fixture(autouse=True)
+def thawed() -> Iterator[None]:
+    yield
+    gc.unfreeze()
+
+
+def test_each_built_in_example_is_run_up_to_what_its_stage_is_sent(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    run = runs.run
+    monkeypatch.setattr(runs, "run", lambda spec, *a, **k: asked.append(spec.family) or run(spec, *a, **k))
+    warm.run_examples(registry)
+    assert asked == [key for key, family in registry.families.items() if family.example is not None]
+
+
+def test_what_is_in_memory_is_set_aside_for_the_collector(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warm, "run_examples", lambda _registry: None)
+    before = gc.get_freeze_count()
+    warm.begin()
+    assert gc.get_freeze_count() > before + 10_000
+
+
+def test_a_server_that_cannot_be_warmed_says_so_and_goes_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_registry: Any) -> None:
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr(warm, "run_examples", broken)
+    with caplog.at_level(logging.ERROR, logger="dashboard.warm"):
+        warm.begin()
+    assert "no memory" in caplog.text
+
+
+def test_a_plugin_of_somebody_else_is_not_run_before_anybody_asks(registry: Registry) -> None:
+    stranger = SimpleNamespace(key="stranger", example=object())
+    foreign: Any = SimpleNamespace(
+        families={"stranger": stranger}, provider=lambda _family: SimpleNamespace(name="ebm-plugins-stranger")
+    )
+    warm.run_examples(foreign)
+
+
+def test_warming_begins_with_the_server_and_does_not_hold_it_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    monkeypatch.setattr(warm, "begin", lambda: (begun.set(), go_on.wait(10)))
+
+    async def serve() -> None:
+        async with warm.lifespan(None):
+            assert await asyncio.to_thread(begun.wait, 10)
+        go_on.set()
+
+    asyncio.run(serve())
