@@ -1,10 +1,8 @@
-"""The RBM family: what it is held to, its presets, clamping, bad input, figures and studies."""
+"""The RBM family: what it is held to, its presets, clamping and bad input."""
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import time
 from dataclasses import replace
 from functools import cache
@@ -13,15 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ebm_plugins import palette, runs, starts
+from ebm_plugins import runs
 from ebm_plugins.datasets import from_arrays
 from ebm_plugins.exact import floor, total_variation
-from ebm_plugins.families import rbm, rbm_figures, rbm_studies
+from ebm_plugins.families import rbm, rbm_studies
 from ebm_plugins.families.rbm import FAMILY, SampleConfig, TrainConfig
 from ebm_plugins.rbm_core import free_energy, log_partition
 from ebm_plugins.rbm_measures import roc
 from ebm_plugins.records import ConfigError, Data
-from ebm_plugins.runs import RunSpec
 from ebm_plugins.spaces import BinaryGrid, Vectors
 
 SLOW = bool(os.environ.get("EBM_SLOW"))
@@ -427,92 +424,3 @@ def test_every_train_knob_at_its_bounds_is_learned_or_diverges_in_plain_sight(ke
     method = {"method": "tempering"} if "replicas" in values else {}
     snapshots = trained(data, **{"hidden": 4, "epochs": 3, "every": 1, "chains": 20, **method, **values})
     assert 1 <= len(snapshots) <= 3
-
-
-# --- Figures and studies ----------------------------------------------------------------------------------------
-
-FIGURE_SPECS = {
-    "digits": RunSpec(
-        family="rbm", dataset="digits-binary", train={"hidden": 70, "epochs": 4}, sample={"steps": 5}
-    ),
-    "clamped": replace(
-        FAMILY.presets["Half a digit"],
-        train={"hidden": 8, "epochs": 4},
-        sample={"steps": 5, "method": "tempering"},
-    ),
-    "left out": RunSpec(
-        family="rbm",
-        dataset="digits-binary",
-        train={"hidden": 8, "epochs": 4, "leave_out": 3},
-        sample={"steps": 2},
-    ),
-    "grey": RunSpec(family="rbm", dataset="digits", train={"hidden": 8, "epochs": 4}, sample={"steps": 5}),
-    "six": RunSpec(
-        family="rbm", dataset="article-six", train={"hidden": 1, "epochs": 1}, start=starts.Noise(n=1)
-    ),
-}
-
-
-@pytest.fixture(scope="module")
-def made(registry) -> dict[str, Any]:
-    return {name: runs.run(spec, registry) for name, spec in FIGURE_SPECS.items()}
-
-
-@pytest.mark.parametrize("which", list(FIGURE_SPECS))
-@pytest.mark.parametrize("title", list(FAMILY.figures))
-def test_figures_draw_in_the_palettes_colours(title, which, made):
-    figure = FAMILY.figures[title](made[which])
-    text = json.dumps(figure.to_plotly_json(), default=str)
-    known = {c.lower() for c in (*palette.LIGHT.values(), *palette.CATEGORIES_LIGHT)}
-    assert {c.lower() for c in re.findall(r"#[0-9A-Fa-f]{6}\b", text)} <= known
-    assert figure.data
-
-
-def test_best_possible_is_minus_the_entropy_of_the_rows():
-    assert rbm_figures.best_possible(dataset("bars-and-stripes-3x3").x) == pytest.approx(-np.log(14))
-    assert rbm_figures.best_possible(dataset("article-six").x) == pytest.approx(-np.log(3))
-
-
-def test_mosaic_puts_pictures_side_by_side():
-    sheet = rbm_figures.mosaic(np.arange(12.0).reshape(3, 4), (2, 2), 2)
-    assert sheet.shape == (5, 5)
-    np.testing.assert_array_equal(sheet[:2, 3:], [[4, 5], [6, 7]])
-    assert np.isnan(sheet[2]).all()
-    assert np.isnan(sheet[3:, 3:]).all()
-
-
-STUDIES: dict[str, tuple[dict[str, Any], int]] = {
-    "What k buys": ({"hidden": 3, "copies": 100, "top": 5}, 20),
-    "Error falls, likelihood falls": ({"hidden": 3, "epochs": 100}, 4),
-    "Centering: digits and inverted digits": ({"hidden": 3, "epochs": 5}, 4),
-    "How tight is the bracket?": ({"hidden": 3, "chains": 20, "top": 30}, 8),
-    "Against scikit-learn": ({"hidden": 8, "epochs": 5, "seeds": 1}, 1),
-    "Stacking: a deep belief network": ({"first": 8, "second": 64, "third": 8, "epochs": 5, "sweeps": 5}, 3),
-}
-
-
-@pytest.mark.parametrize("title", list(FAMILY.studies))
-def test_studies_yield_figures(title, registry):
-    from ebm_plugins.studies import study
-
-    values, count = STUDIES[title]
-    figures = list(study("rbm", title, values, 0, registry))
-    assert 1 <= len(figures) <= count
-    assert figures[-1].data
-
-
-def test_stacking_study_raises_the_bound_on_real_digits():
-    """64 hidden units, then 64 that start from the transpose: the bound on learned rows rises, by annealing.
-
-    Each bound's error is under 0.03 nats (brackets of 256 chains, ten draws a row)."""
-    from ebm_plugins import ais, deep_belief
-
-    digits = dataset("digits-binary")
-    rng = np.random.default_rng(0)
-    values = []
-    for layers in deep_belief.stack(
-        digits.x, (64, 64), rbm_studies.settings(epochs=60, **rbm_studies.OUR_SETTINGS), rng
-    ):
-        low, high, _ = ais.bracket(layers[-1], rng, 256)
-        values.append(deep_belief.bound(layers, digits.x, (low + high) / 2, rng))
-    assert values[1] > values[0] + 0.03
