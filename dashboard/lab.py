@@ -118,7 +118,9 @@ def _head(family: Family, made: Plan, registry: Registry) -> None:
 
 
 def _formula(family: Family) -> str:
-    """The energy, as an equation; nothing where the record gives no more than its name."""
+    """What the record says, or the energy as an equation; nothing where it gives no more than its name."""
+    if family.lens is not None and family.lens.formula:
+        return family.lens.formula.strip().strip("$")
     energy = family.lens.energy.strip().strip("$") if family.lens is not None else ""
     if not energy or len(energy) <= len("E(x, y)"):
         return ""

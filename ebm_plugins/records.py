@@ -120,7 +120,11 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True)
 class Lens:
-    """A family's row in the unification table. Energies are LaTeX without dollar signs."""
+    """A family's row in the unification table. Energies are LaTeX without dollar signs.
+
+    ``formula`` is what the head of the family's page shows, where that is not the energy but, say, the step that
+    its sampler takes.
+    """
 
     year: int
     authors: str
@@ -129,6 +133,7 @@ class Lens:
     samples: str
     avoids: str
     references: tuple[str, ...] = ()
+    formula: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

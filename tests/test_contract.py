@@ -43,7 +43,7 @@ FIELDS: dict[type, dict[str, Any]] = {
     },
     records.Lens: {
         "year": REQUIRED, "authors": REQUIRED, "energy": REQUIRED, "learns": REQUIRED, "samples": REQUIRED,
-        "avoids": REQUIRED, "references": (),
+        "avoids": REQUIRED, "references": (), "formula": "",
     },
     records.Failure: {"plugin": REQUIRED, "stage": REQUIRED, "message": REQUIRED, "traceback": ""},
     records.Configs: {"train": REQUIRED, "sample": REQUIRED},

@@ -9,8 +9,8 @@ from ebm_plugins.records import Lens, Run
 from ebm_plugins.specs import RunSpec
 
 SUMMARY = (
-    r"Put noise on data and learn to take it off: that is the *score*, $s = -\nabla E = \nabla \log p$, and $Z$ never "
-    r"comes up. Then follow it from pure noise down a ladder of noise levels to new data."
+    "Put noise on data and learn to take it off: that is the *score*, the slope of the log-density, and Z never comes "
+    "up. Then follow it from pure noise down a ladder of noise levels to new data."
 )
 
 LENS = Lens(

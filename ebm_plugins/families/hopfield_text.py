@@ -18,15 +18,12 @@ RULE_NAMES = {
     "dense-exponential": "Dense, exponential",
 }
 
-SUMMARY = (
-    r"Memories are valleys. Spoil one, and each flip rolls downhill until it is whole again: "
-    r"$E(s) = -\tfrac12 \sum_{i \ne j} w_{ij} s_i s_j + \sum_i \theta_i s_i$."
-)
+SUMMARY = "Memories are valleys. Spoil one, and each flip rolls downhill until it is whole again."
 
 LENS = Lens(
     year=1982,
     authors="Hopfield",
-    energy=r"-\tfrac12 \sum_{i \ne j} w_{ij}\, s_i s_j + \sum_i \theta_i s_i",
+    energy=r"E(s) = -\tfrac12 \sum_{i \ne j} w_{ij}\, s_i s_j + \sum_i \theta_i s_i",
     learns="Writes the patterns into the weights, in one pass (Hebb, Storkey, pseudo-inverse), or keeps them (dense)",
     samples="Cell by cell, downhill; or Glauber dynamics at a temperature",
     avoids="Only differences of energy count, and one flip changes few terms",

@@ -12,14 +12,15 @@ from ebm_plugins.records import Lens, Run
 from ebm_plugins.specs import RunSpec
 
 SUMMARY = (
-    r"Drop particles on a landscape and let them roll downhill while heat kicks them about: "
-    r"$x' = x - \eta\,\nabla E(x) + \sqrt{2\eta}\,\xi$."
+    "Drop particles on a landscape: they roll downhill while heat kicks them about, and the crowd spreads out as "
+    "the density does."
 )
 
 LENS = Lens(
     year=1996,
     authors="Roberts, Tweedie",
     energy=r"\text{any smooth } E(x)",
+    formula=r"x' = x - \eta\,\nabla E(x) + \sqrt{2\eta}\,\xi",
     learns="Nothing to learn on a given landscape; wells are learned from data by maximum likelihood with persistent "
     "short runs",
     samples="Downhill along the gradient plus Gaussian noise; with a Metropolis test, momentum or cooling if wanted",

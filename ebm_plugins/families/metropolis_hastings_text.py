@@ -11,14 +11,15 @@ from ebm_plugins.records import Lens, Run
 from ebm_plugins.specs import RunSpec
 
 SUMMARY = (
-    r"Propose a place nearby; go there if it is lower, or else with probability $e^{-\Delta E}$. Only differences of "
-    r"energy count, so $Z$ is never needed: $\min\{1,\, e^{-(E(x') - E(x))}\, q(x \mid x') / q(x' \mid x)\}$."
+    "Propose a place nearby; go there if it is lower, or else by a throw of dice. Only differences of energy count, "
+    "so Z is never needed."
 )
 
 LENS = Lens(
     year=1953,
     authors="Metropolis, Rosenbluth, Rosenbluth, Teller, Teller",
-    energy=r"E(x)",
+    energy=r"\text{any } E(x)",
+    formula=r"\min\Bigl\{1,\, e^{E(x) - E(x')}\, \tfrac{q(x \mid x')}{q(x' \mid x)}\Bigr\}",
     learns="Nothing to learn on a given landscape; wells are learned from data by maximum likelihood with persistent "
     "chains",
     samples="Propose, then accept or stay; copies at several heats if wanted",

@@ -8,14 +8,12 @@ from ebm_plugins import starts
 from ebm_plugins.records import Lens, Run
 from ebm_plugins.specs import RunSpec
 
-SUMMARY = (
-    "A layer that is seen, and one that explains it. It learns from examples, then dreams: "
-    r"$E = -b^\top v - c^\top h - v^\top W h$."
-)
+SUMMARY = "A layer that is seen, and one that explains it. It learns from examples, then dreams its own."
 
 LENS = Lens(
     year=1986,
     authors="Smolensky; Hinton",
+    formula=r"E(v, h) = -b^\top v - c^\top h - v^\top W h",
     energy=r"-b^\top v - \sum_j \log\bigl(1 + e^{c_j + (W^\top v)_j}\bigr)",
     learns="Statistics under the data less statistics under the model, the latter from short or persistent chains",
     samples="Block Gibbs: all hidden units at once, then all visible ones",
