@@ -115,7 +115,7 @@ def train_stops(subject: Subject) -> None:
 @check("family")
 def train_learns(subject: Subject) -> Finding:
     """Learning makes data likelier than noise: after training the mean energy of the data is below that of the space's
-    noise (4,000 states), and by more than after the first snapshot where there are several."""
+    noise (4,000 states). The figure shows by how much, first and last."""
     family, made = subject.family, subject.plans[0]
     if not family.needs_data(made.train_config) or made.data.bare:
         raise Skip("it learns nothing from data")
@@ -127,13 +127,9 @@ def train_learns(subject: Subject) -> Finding:
         float(family.energy(params, noise).mean() - family.energy(params, np.array(made.data.x)).mean())
         for params in subject.trained
     ]
-    if abs(gaps[-1]) < 1e-12 and same(subject.trained[0], subject.trained[-1]) and not _depends(subject):
+    if gaps[-1] <= 0 and not _depends(subject):
         raise Skip("its energy does not depend on the data")
     require(gaps[-1] > 0, f"after training the mean energy of data is {-gaps[-1]:.3g} above that of noise")
-    if len(gaps) > 1:
-        require(
-            gaps[-1] > gaps[0], f"data were {gaps[0]:.3g} below noise at first and {gaps[-1]:.3g} at the end"
-        )
     return Finding("data below noise by " + " → ".join(f"{gap:.3g}" for gap in gaps))
 
 

@@ -136,13 +136,12 @@ class Subject:
 
     @cached_property
     def trained(self) -> tuple[Params, ...]:
-        """The first and the last params of its training, copied."""
+        """The first and the last params of its training, copied; one where there is one snapshot."""
         try:
             ends: list[Params] = []
             for snapshot in self.train():
-                copied = {name: np.array(value) for name, value in snapshot.value.items()}
-                ends = [ends[0] if ends else copied, copied]
-            return tuple(ends[:1] if len(ends) < 2 else ends) or self._untrained()
+                ends = [*ends[:1], {name: np.array(value) for name, value in snapshot.value.items()}]
+            return tuple(ends) or self._untrained()
         except Exception as error:
             raise Skip(f"training fails, see train_snapshots ({type(error).__name__}: {error})") from error
 
