@@ -176,6 +176,9 @@ def _(space: Pairs, run: Run) -> dict[str, Any]:
     if not np.isfinite(similarity).any():
         return _payload.dispatch(Space)(space, run)
     chosen = views.thin_frames(len(frames), 4 * PICTURES, BUDGET)
+    begun = views.nearest(frames[0][:1, :cut], left)
+    if len(frames) > 1 and np.abs(left[begun] - frames[0][:1, :cut]).max() > 1e-6:
+        chosen = chosen[chosen > 0]  # the start is of nothing that is shown: noise, or blank
     moving = frames[chosen][:, :PARTICLES]
     flat = moving.reshape(-1, frames.shape[-1])
     pick = np.stack([views.nearest(flat[:, :cut], left), views.nearest(flat[:, cut:], right)], axis=-1)

@@ -33,7 +33,7 @@ def draw(visit: Visit, made: Plan, registry: Registry, error: ConfigError | None
     """The kind of start and its first controls."""
     start = visit.asked.start or made.spec.start
     assert start is not None
-    rows = len(made.data.x) if made.data.space.dim == made.space.dim else 0
+    rows = len(made.data.x) if starts.fits(made.data.space, made.space) else 0
     kinds = [k for k in TITLES if rows or k in ("noise", "drawn", start.name)]
     key = f"{visit.family}.start"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -9,12 +10,14 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ebm_plugins.plans import Plan
 from ebm_plugins.records import Array, Family, PluginError, Run
 from ebm_plugins.spaces import Plane
 
 AIS_CHAINS = 256
+MOST_NEIGHBOURHOODS = 64  # of the chains of one run
 
 
 class _Kept:
@@ -53,11 +56,14 @@ def conclude(run: Run, made: Plan, fixed: Array | None) -> Run:
         family.bracket,
     )  # a plugin may have been edited
     learned: tuple[Any, ...] = (*code, made.training_digest, made.temperature, run.training.count, *clamped)
-    support = None
-    if run.free is None:
-        support = _asked(family, "support", run.params, run.sampling.last[:1])
+    found, place = None, np.empty(0, dtype=np.int64)
+    if run.free is None and family.support is not None and len(run.sampling.last):
+        found, place = neighbourhoods(family, run)
+    support: Any = found[0] if found and len(found) == 1 else None
+    if found and len(found) > 1:
+        support = exact.Supports(found, np.bincount(place, minlength=len(found)))
     shared = fixed is None or len(fixed) == 1
-    key = learned if support is None else (*learned, np.asarray(support).tobytes())
+    key = learned if not found else (*learned, *(_digest(s) for s in found), np.bincount(place).tobytes())
 
     whole = run.free is None and made.temperature == 1.0
 
@@ -71,6 +77,10 @@ def conclude(run: Run, made: Plan, fixed: Array | None) -> Run:
         if not shared:
             reason = "Each chain is clamped to other values, so there is no one distribution to compare with."
             return exact.no_truth(reason)
+        if found is not None and not found:
+            return exact.no_truth(
+                f"The chains began in more than {MOST_NEIGHBOURHOODS} different neighbourhoods."
+            )
         return exact.truth_of(target, log_partition=closed(), support=support, bracket=bracket)
 
     if len(run.sampling.last):
@@ -81,8 +91,38 @@ def conclude(run: Run, made: Plan, fixed: Array | None) -> Run:
         states = run.sampling.frames[[0, -1]].reshape(-1, 2)
         run = replace(run, field=_fields.get(keep, lambda: exact.energy_field(target, states=states)))
     sampling = run.sampling
-    run = replace(run, report=diagnostics.report(sampling.traces, sampling.energies, sampling.metrics))
+    same = np.arange(sampling.traces.shape[1])
+    if found is not None and len(found) != 1:
+        same = np.flatnonzero(place[: len(same)] == place[0])  # those that can be held against each other
+        note = f"The diagnostics are of the {len(same)} followed chains that began as the first one did."
+        run = replace(run, notes=(*run.notes, note))
+    report = diagnostics.report(sampling.traces[:, same], sampling.energies[:, same], sampling.metrics)
+    run = replace(run, report=report)
     return replace(run, verdict=verdict.judge(run, _asked(family, "explain", run) or ""))
+
+
+def neighbourhoods(family: Family, run: Run) -> tuple[tuple[Array, ...], NDArray[np.int64]]:
+    """The different finite neighbourhoods (s, dim) that the chains ended in, and which each chain (n,) is in; none,
+    and every chain in its own, where there are more than :data:`MOST_NEIGHBOURHOODS`."""
+    last = np.asarray(run.sampling.last, dtype=float) + 0.0
+    seen: dict[bytes, int] = {}
+    found: list[Array] = []
+    place = np.zeros(len(last), dtype=np.int64)
+    for i, state in enumerate(last):
+        raw = state.tobytes()
+        if raw not in seen:
+            if len(found) == MOST_NEIGHBOURHOODS:
+                return (), np.arange(len(last))
+            states = np.asarray(_asked(family, "support", run.params, state[None]), dtype=float) + 0.0
+            for row in (state, *states):
+                seen.setdefault(row.tobytes(), len(found))
+            found.append(states)
+        place[i] = seen[raw]
+    return tuple(found), place
+
+
+def _digest(x: Array) -> bytes:
+    return hashlib.sha256(np.ascontiguousarray(x).tobytes()).digest()
 
 
 def _asked(family: Family, part: str, *args: Any) -> Any:

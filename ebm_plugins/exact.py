@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -34,11 +35,19 @@ class EnergyField:
     energy: Array
 
 
+class Supports(NamedTuple):
+    """Several finite neighbourhoods, each (s, dim) all states that some of the chains can reach, without one in
+    common, and which share of the chains is in each."""
+
+    states: tuple[Array, ...]
+    shares: Array
+
+
 def truth_of(
     target: Target,
     *,
     log_partition: float | None = None,
-    support: Array | None = None,
+    support: Array | Supports | None = None,
     bracket: Bracket | Callable[[], Bracket | None] | None = None,
     states_hint: Array | None = None,
 ) -> Truth:
@@ -47,7 +56,7 @@ def truth_of(
     ``log_partition`` and ``bracket`` (lower, upper, standard error) are the family's own, for the same target:
     leave them out when the temperature is not 1 or cells are clamped. A bracket costs a run of its own, so it may
     be a function that is only called when it is needed. ``support`` (s, dim) are all states that
-    can be reached. ``states_hint`` (n, dim) says where to begin looking when the target has no box.
+    can be reached; :class:`Supports` where chains differ in that. ``states_hint`` (n, dim) says where to begin looking when the target has no box.
     """
     dim, temperature = target.space.dim, float(target.temperature)
     found = _found(target, support, states_hint)
@@ -77,8 +86,10 @@ def truth_of(
     )
 
 
-def _found(target: Target, support: Array | None, hint: Array | None) -> Truth:
+def _found(target: Target, support: Array | Supports | None, hint: Array | None) -> Truth:
     dim = target.space.dim
+    if isinstance(support, Supports):
+        return on_supports(target.energy, support)
     if support is not None:
         return on_support(target.energy, support)
     if target.space.discrete:
@@ -139,6 +150,26 @@ def on_support(energy: Energy, support: Array) -> Truth:
         return no_truth("No state can be reached.")
     truth = _finite_truth("support", _energies(energy, support), support.shape[1])
     return truth if truth.kind == "none" else dataclasses.replace(truth, states=support)
+
+
+def on_supports(energy: Energy, supports: Supports) -> Truth:
+    """The truth of chains that each keep to one of several neighbourhoods: the softmax of −energy in each, in the
+    shares given. There is one log Z a neighbourhood, so none of all; the spread of the energy is that within them."""
+    truths = [on_support(energy, states) for states in supports.states]
+    broken = next((truth for truth in truths if truth.probabilities is None), None)
+    if broken is not None:
+        return broken
+    shares = np.asarray(supports.shares, dtype=float) / np.sum(supports.shares)
+    states = np.concatenate([truth.states for truth in truths if truth.states is not None])
+    if len(np.unique(states, axis=0)) < len(states):
+        return no_truth("The chains began in different neighbourhoods that overlap.")
+    weighed = [share * truth.probabilities for share, truth in zip(shares, truths, strict=True)]
+    return Truth(
+        kind="support", dim=states.shape[1], states=states, probabilities=np.concatenate(weighed),
+        strata=np.repeat(np.arange(len(truths)), [len(p) for p in weighed]),
+        mean_energy=float(shares @ [truth.mean_energy for truth in truths]),
+        energy_sd=float(np.sqrt(shares @ [truth.energy_sd**2 for truth in truths])),
+    )  # fmt: skip
 
 
 def _finite_truth(kind: str, energies: Array, dim: int) -> Truth:
@@ -220,6 +251,6 @@ def _power(base: float, exponent: int) -> str:
 
 
 __all__ = [
-    "EnergyField", "Truth", "Well", "energy_field", "enumerate_states", "enumerated", "floor", "log_sum_exp",
-    "no_truth", "on_support", "quadrature", "state_blocks", "state_index", "states_of", "total_variation", "truth_of",
+    "EnergyField", "Supports", "Truth", "Well", "energy_field", "enumerate_states", "enumerated", "floor",
+    "log_sum_exp", "no_truth", "on_support", "on_supports", "quadrature", "state_blocks", "state_index", "states_of", "total_variation", "truth_of",
 ]  # fmt: skip

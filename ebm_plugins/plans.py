@@ -216,8 +216,8 @@ def _sampler(key: str, family: Family, registry: Registry) -> tuple[Sampler | No
 
 
 def _rows(data: Data, space: Space) -> int:
-    """How many rows a start can be made of: none where states live in another space than the data."""
-    return len(data.x) if data.space.dim == space.dim else 0
+    """How many rows a start can be made of: none where states are nothing that the data could be, or be half of."""
+    return len(data.x) if starts.fits(data.space, space) else 0
 
 
 def _providers(keys: list[str], registry: Registry) -> tuple[tuple[str, str, str], ...]:

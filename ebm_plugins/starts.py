@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ebm_plugins.records import Array, ConfigError
 from ebm_plugins.records import Data as DataRecord
-from ebm_plugins.spaces import BinaryGrid, Space
+from ebm_plugins.spaces import BinaryGrid, Pairs, Space
 
 MAX_STATES = 1_000_000
 MAX_INLINE = 4096  # characters of drawn states in a link
@@ -173,13 +173,23 @@ def check(start: Start, space: Space, rows: int) -> Start:
     return start
 
 
+def fits(data: Space, space: Space) -> bool:
+    """Whether rows of the data's space can begin a run in ``space``: as states, or as the left halves of pairs."""
+    return data.dim == space.dim or (isinstance(space, Pairs) and space.left == data)
+
+
 def draw(start: Start, data: DataRecord, space: Space, rng: np.random.Generator) -> Array:
-    """The states (n, dim) in which sampling begins, in float64."""
+    """The states (n, dim) in which sampling begins, in float64. Rows that are left halves of pairs get right halves of
+    the space's random start."""
     if isinstance(start, Noise):
         return np.asarray(space.noise(start.n, rng), dtype=float)
     if isinstance(start, Drawn):
         return np.repeat(unpack(start.states, space), start.copies, axis=0)
     x = np.repeat(np.asarray(data.x, dtype=float)[list(start.rows)], start.copies, axis=0)
+    if isinstance(space, Pairs) and x.shape[1] == space.left.dim != space.dim:
+        if isinstance(start, Corrupted):
+            x = space.left.corrupt(x, start.kind, start.amount, rng)
+        return np.hstack([x, np.asarray(space.noise(len(x), rng), dtype=float)[:, space.left.dim :]])
     return space.corrupt(x, start.kind, start.amount, rng) if isinstance(start, Corrupted) else x
 
 

@@ -52,6 +52,8 @@ class Truth:
     probabilities: Array | None = None
     states: Array | None = None
     labels: Array | None = None
+    # which neighbourhood each state belongs to (s,), where every chain keeps to one of several
+    strata: Array | None = None
     # the line or the plane: masses (nx, ny) of fine cells of ``box`` (2, dim), x along the first axis
     box: Array | None = None
     mass: Array | None = None
@@ -147,6 +149,10 @@ class Truth:
         """2.5 %, 50 % and 97.5 % quantiles of the total variation of n exact draws; NaN where there is none."""
         if not self.comparable or n < 1:
             return (float("nan"),) * 3
+        if self.strata is not None and self.probabilities is not None:
+            return _floor_of_strata(
+                self.probabilities.tobytes(), self.strata.astype(np.int64).tobytes(), int(n)
+            )
         return _floor(self.cells(n).tobytes(), int(n))
 
     def marginals(self) -> list[tuple[Array, Array]]:
@@ -216,6 +222,23 @@ def _floor(raw: bytes, n: int) -> tuple[float, float, float]:
     else:
         counts = rng.multinomial(n, p, size=replicates)
     distances = 0.5 * np.abs(counts / n - p).sum(axis=1)
+    low, middle, high = np.quantile(distances, [0.025, 0.5, 0.975])
+    return float(low), float(middle), float(high)
+
+
+@lru_cache(maxsize=128)
+def _floor_of_strata(raw: bytes, raw_strata: bytes, n: int) -> tuple[float, float, float]:
+    """The floor where it is settled beforehand how many of the n draws are made in each stratum."""
+    p, strata = np.frombuffer(raw), np.frombuffer(raw_strata, dtype=np.int64)
+    rng = np.random.default_rng(20_260_101)
+    replicates = REPLICATES if len(p) <= 500 else REPLICATES // 4
+    shares = np.bincount(strata, weights=p)
+    ends = np.rint(np.cumsum(shares / shares.sum()) * n).astype(int)
+    distances = np.zeros(replicates)
+    for stratum, draws in enumerate(np.diff(ends, prepend=0)):
+        inside = p[strata == stratum]
+        counts = rng.multinomial(draws, inside / inside.sum(), size=replicates)
+        distances += 0.5 * np.abs(counts / n - inside).sum(axis=1)
     low, middle, high = np.quantile(distances, [0.025, 0.5, 0.975])
     return float(low), float(middle), float(high)
 
