@@ -127,7 +127,7 @@ def forward(weights: Weights, x: Array, activation: Activation = silu) -> Pass:
     last = len(weights) - 2
     for i in range(0, len(weights), 2):
         inputs.append(h)
-        a = (h.reshape(-1, h.shape[-1]) @ weights[i]).reshape(*h.shape[:2], -1)
+        a = (h.reshape(-1, h.shape[-1]) @ weights[i]).reshape(*h.shape[:2], weights[i].shape[1])
         a[0] += weights[i + 1]
         if i == last:
             return Pass(a, tuple(inputs), tuple(before), tuple(slopes))
