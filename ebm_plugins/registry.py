@@ -40,6 +40,7 @@ MAX_RECORDS = 1_000  # from one hook of one plugin; more is a generator that doe
 
 BUILTINS: tuple[str, ...] = (
     "ebm_plugins.datasets",
+    "ebm_plugins.paired",
     "ebm_plugins.samplers.ula",
     "ebm_plugins.samplers.mala",
     "ebm_plugins.samplers.underdamped",
@@ -56,6 +57,7 @@ BUILTINS: tuple[str, ...] = (
     "ebm_plugins.families.rbm",
     "ebm_plugins.families.metropolis_hastings",
     "ebm_plugins.families.dsm",
+    "ebm_plugins.families.infonce",
 )
 
 
