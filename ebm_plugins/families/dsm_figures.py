@@ -41,7 +41,7 @@ def noise_ladder(run: Run) -> Figure:
         subplot_titles=[f"σ = {sigmas[k]:.2g}" for k in shown],
     )
     figure.update_layout(blank(260, left=12).layout)
-    figure.update_layout(margin={"t": 36, "b": 20})
+    figure.update_layout(template="none", margin={"t": 36, "b": 20})
     figure.update_annotations(font={"size": 13, "color": LIGHT["muted"]})
     rng = np.random.default_rng(0)
     rows = np.asarray(run.data.x, dtype=float)[:300]
@@ -184,7 +184,8 @@ def curl(run: Run) -> Figure:
 
 
 def loss_by_level(run: Run) -> Figure:
-    """The denoising loss of each noise level, on training and on held-out rows, and the least there can be."""
+    """The denoising loss of each noise level, on training and on held-out rows, beside that of the Gaussian with the
+    data's mean and covariance."""
     import plotly.graph_objects as go
 
     if run.data.bare:
@@ -193,7 +194,7 @@ def loss_by_level(run: Run) -> Figure:
     found = [("training", run.data.x, LIGHT["data"], "solid")]
     if run.data.test_x is not None and len(run.data.test_x):
         found.append(("held out", run.data.test_x, LIGHT["model"], "dash"))
-    figure = blank(300, right=96, left=56)
+    figure = blank(300, right=110, left=56)
     labels, top = [], 0.0
     for name, rows, colour, dash in found:
         values = losses.by_level(model, np.asarray(rows, dtype=np.float32)[:256], np.random.default_rng(0))
@@ -206,7 +207,15 @@ def loss_by_level(run: Run) -> Figure:
         )  # fmt: skip
         labels.append((name, float(values[0]), colour))
         top = max(top, float(values.max()))
-    end_labels(figure, labels, 0.0, top)
+    bar = losses.of_gaussian(run.data.x, found[-1][1], model.sigmas)
+    figure.add_trace(
+        go.Scatter(
+            x=model.sigmas.astype(float), y=bar, mode="lines", line={"color": LIGHT["rejected"], "width": 1.75, "dash": "dot"},
+            hovertemplate="one Gaussian: %{y:.3f}<br>σ = %{x:.3f}<extra></extra>",
+        )
+    )  # fmt: skip
+    labels.append(("one Gaussian", float(bar[0]), LIGHT["rejected"]))
+    end_labels(figure, labels, 0.0, max(top, float(bar.max())))
     figure.update_xaxes(type="log", title_text="noise σ", tickvals=ticks(model.sigmas))
     figure.update_yaxes(title_text="½ mean |ε guessed − ε|²", rangemode="tozero")
     half = run.data.space.dim / 2

@@ -138,6 +138,19 @@ def by_level(model: Model, x: Array, rng: Rng) -> Array:
     return 0.5 * np.asarray((off * off).sum(axis=1), dtype=float).reshape(-1, len(x)).mean(axis=1)
 
 
+def of_gaussian(x: Array, rows: Array, sigmas: Array) -> Array:
+    """The denoising loss (L,), weight σ², on the rows (m, dim) of the Gaussian with the mean m and the covariance C of
+    x (n, dim), in closed form: with P = (C + σ²)⁻¹, ½(σ²·mean |P(x − m)|² + |σ²P − 1|²). A bar for a network to beat."""
+    off = np.asarray(rows, dtype=float) - np.asarray(x, dtype=float).mean(axis=0)
+    spread, axes = np.linalg.eigh(np.atleast_2d(np.cov(np.asarray(x, dtype=float).T, bias=True)))
+    squares = ((off @ axes) ** 2).mean(axis=0)
+    out = []
+    for sigma in np.asarray(sigmas, dtype=float):
+        precision = 1 / (np.maximum(spread, 0) + sigma**2)
+        out.append(0.5 * float((sigma**2 * squares * precision**2 + (sigma**2 * precision - 1) ** 2).sum()))
+    return np.array(out)
+
+
 def closed_form(data: Data) -> Mixture | None:
     """The density that these data were drawn from, where it is known: for the built-in eight Gaussians."""
     if not isinstance(data.space, Plane) or data.name != SHAPES["eight-gaussians"][0]:
@@ -161,5 +174,5 @@ def score_errors(model: Model, density: Mixture, rng: Rng, draws: int = MEASURED
 
 
 __all__ = [
-    "Batch", "batch", "by_level", "closed_form", "denoising", "explicit", "score_errors", "sliced", "weights_of",
+    "Batch", "batch", "by_level", "closed_form", "denoising", "explicit", "of_gaussian", "score_errors", "sliced", "weights_of",
 ]  # fmt: skip

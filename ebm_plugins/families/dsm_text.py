@@ -66,7 +66,7 @@ PRESETS = {
     "As in the article": _spec(
         "two-moons", {"levels": 1, "smallest": 0.1, "steps": 1000}, {"steps": 200, "step_size": 0.1}
     ),
-    "One small noise loses modes": _spec("eight-gaussians", {"levels": 1}, {"step_size": 0.3}),
+    "One small noise gets lost": _spec("eight-gaussians", {"levels": 1, "smallest": 0.03}),
     "A score network: arrows without an energy": _spec("eight-gaussians", {"model": "score"}),
     "Two moons by a flow without noise": _spec(
         "two-moons", {"smallest": 0.05}, {"method": "probability-flow", "steps": 60, "every": 1}
