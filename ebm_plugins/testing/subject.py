@@ -333,7 +333,8 @@ def lasting(config: Any, count: int) -> Any:
 
 def _changed(config: Any, **values: Any) -> Any:
     """The config with these values, each moved to the nearest that its bounds allow."""
-    for knob in knobs(type(config)):
+    model: type[BaseModel] = type(config)
+    for knob in knobs(model):
         if knob.name in values and knob.kind in ("int", "float"):
             value = values[knob.name]
             value = value if knob.ge is None else max(value, knob.ge)
@@ -351,7 +352,8 @@ def variants(config: Any) -> dict[str, Any]:
     being tuned is not yet the one that is claimed), and whole numbers that are 0, which stands for off.
     """
     found = {"": config}
-    for knob in knobs(type(config)):
+    model: type[BaseModel] = type(config)
+    for knob in knobs(model):
         value = getattr(config, knob.name)
         if knob.name in LENGTHS or "warm" in knob.name or knob.name.startswith("target_"):
             continue
