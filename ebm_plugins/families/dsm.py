@@ -276,6 +276,7 @@ FAMILY = Family(
         "One noise level or a ladder": (studies.LadderConfig, studies.ladder),
         "Three losses": (studies.LossConfig, studies.three_losses),
         "The score cannot see weights": (studies.WeightsConfig, studies.weights),
+        "The article's sampler": (studies.ArticleConfig, studies.article),
     },
     learn=LEARN,
     explain=explain,

@@ -4,6 +4,8 @@ r"""Experiments with score matching that are no single run.
 1 − w, the score near either centre is that of this Gaussian alone, whatever w. Langevin steps at no noise therefore
 leave both with the share that they started with; annealed ones pass through levels where the two are one cloud.
 All of it in closed form: nothing is learned in that study.
+
+*The article's sampler* takes its steps against the score and with one step size for all levels; both are mended there.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 CENTRES = np.array([[-2.5, 0.0], [2.5, 0.0]])
 SD = 0.5
+ARTICLE_LEVELS = (2.0, 1.0, 0.5, 0.1)
 
 
 class LadderConfig(Config):
@@ -55,6 +58,16 @@ class WeightsConfig(Config):
     share: float = knob(0.8, "True share of the left one.", ge=0.05, le=0.95)
     chains: int = knob(2000, "Samples, started from 3·N(0, I).", ge=100, le=20_000, log=True)
     steps: int = knob(300, "Langevin steps.", ge=20, le=5000, log=True)
+
+
+class ArticleConfig(Config):
+    """The article's annealed Langevin on exact scores of the eight Gaussians: as printed, and mended."""
+
+    step_size: float = knob(
+        0.01, "η, the same at every level in the article; it names no value.", ge=1e-4, le=0.1, log=True
+    )
+    steps: int = knob(100, "Steps at each of the levels 2, 1, 0.5 and 0.1.", ge=10, le=2000, log=True)
+    chains: int = knob(1000, "Samples, started from 3·N(0, I).", ge=100, le=20_000, log=True)
 
 
 def ladder(config: LadderConfig, rng: Rng) -> Iterator[Figure]:
@@ -140,6 +153,39 @@ def two_gaussians(x: Array, sigma: float, share: float) -> Array:
 def left_share(x: Array) -> float:
     """The share of the states (n, 2) nearer to the left centre."""
     return float((x[:, 0] < 0).mean())
+
+
+def article(config: ArticleConfig, rng: Rng) -> Iterator[Figure]:
+    """The share of samples near a mode, step by step: x − ηs as the article prints it, x + ηs, and x + ησ²s."""
+    density = mixture("eight-gaussians")
+    assert density is not None
+    start = 3.0 * rng.standard_normal((config.chains, 2))
+    every = max(1, config.steps // 10)
+    found: dict[str, list[float]] = {}
+    cases = {"as printed, x − ηs": (-1.0, False), "mended, x + ηs": (1.0, False), "x + 0.3σ²s": (1.0, True)}
+    for name, (sign, scaled) in cases.items():
+        x = start
+        found[name] = [100 * (1 - mode_shares(density, x)[-1])]
+        for sigma in ARTICLE_LEVELS:
+            eta = 0.3 * sigma**2 if scaled else config.step_size
+            for k in range(1, config.steps + 1):
+                noise = rng.standard_normal(x.shape)
+                with np.errstate(all="ignore"):
+                    x = x + sign * eta * density.score(x, sigma) + np.sqrt(2 * eta) * noise
+                    x = np.clip(x, -1e6, 1e6)  # what has left for ever need not overflow
+                if k % every == 0:
+                    found[name].append(100 * (1 - mode_shares(density, x)[-1]))
+        yield _article(every, found)
+
+
+def _article(every: int, found: dict[str, list[float]]) -> Figure:
+    figure = blank(320, right=150, left=56)
+    longest = max(len(values) for values in found.values())
+    _lines(figure, every * np.arange(longest), found, "%{y:.1f} %", "step %{x}")
+    figure.update_xaxes(title_text="Langevin step")
+    figure.update_yaxes(title_text="samples near a mode, %", range=[0, 104])
+    _note(figure, "noise 2, 1, 0.5, 0.1; every score used is exact")
+    return figure
 
 
 def _by_levels(counts: Array, near: list[float], least: list[float]) -> Figure:

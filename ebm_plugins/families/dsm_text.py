@@ -64,7 +64,18 @@ CALM: dict[str, object] = {"step_size": 0.15}
 PRESETS = {
     "Eight Gaussians": _spec("eight-gaussians", {"smallest": 0.12}),
     "As in the article": _spec(
-        "two-moons", {"levels": 1, "smallest": 0.1, "steps": 1000}, {"steps": 200, "step_size": 0.1}
+        "eight-gaussians",
+        {
+            "model": "score",
+            "weighting": "plain",
+            "largest": 2.0,
+            "smallest": 0.1,
+            "levels": 4,
+            "batch": 64,
+            "steps": 1000,
+            "averaging": 0.0,
+        },
+        {"steps": 400, "every": 4},
     ),
     "One small noise gets lost": _spec("eight-gaussians", {"levels": 1, "smallest": 0.03}),
     "A score network: arrows without an energy": _spec("eight-gaussians", {"model": "score"}),
@@ -135,6 +146,14 @@ follows arrows that mean nothing, and the balance *between* far modes is not in 
   taught them. More learning steps, or a larger smallest noise, bring the two together.
 - **Digits**: the held-out loss against the training loss, and *Nearest data*, which shows whether a new digit is
   only a copy of an old one. **Fill in the lower half** holds the upper half of ten digits and draws the rest six times.
+
+#### The article's version
+Its loss counts all levels alike *in the score* (here *plain* weights), so that the smallest of its four noise levels is
+100 or more times as loud as the rest. Its sampler is printed as $x - \eta s$: with the score for $s$ that is a minus sign
+too many, which climbs the energy and leaves for ever, and with one $\eta$ for all levels. The study *The article's
+sampler* runs it as printed, with the sign mended, and with steps of $\eta\sigma^2$. The preset keeps the article's four
+levels (here evenly spaced in $\log\sigma$), its 1,000 steps of 64 rows and 100 Langevin steps a level, on a direction
+that points downhill.
 
 #### What goes wrong
 A step size that is too large for the smallest noise (η near 1) leaves samples too hot or throws them out. A largest
