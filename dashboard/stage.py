@@ -241,10 +241,12 @@ def _grey_range(run: Run, frames: np.ndarray[Any, Any]) -> tuple[float, float]:
 
 
 def _half(space: Space, rows: np.ndarray[Any, Any]) -> dict[str, Any]:
-    """One side's items: pictures where they have a shape, else numbers for names."""
+    """One side's items: pictures where they have a shape; else names: which of so many, or a number in order."""
     shape = (space.rows, space.cols) if isinstance(space, BinaryGrid) else getattr(space, "shape", None)
     if shape is None:
-        return {"count": len(rows)}
+        one_hot = np.isin(rows, (0.0, 1.0)).all() and (rows.sum(axis=1) == 1).all()
+        names = rows.argmax(axis=1) if one_hot and rows.shape[1] > 1 else np.arange(len(rows)) + 1
+        return {"count": len(rows), "names": [str(i) for i in names]}
     low, high = float(rows.min()), float(rows.max())
     grey = views.quantise(rows, np.array(low), np.array(high if high > low else low + 1.0), bits=8)
     return {"count": len(rows), "rows": shape[0], "cols": shape[1], "grey": grey}

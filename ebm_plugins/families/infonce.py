@@ -39,7 +39,7 @@ LAST_RATE = 0.02  # of the first, where the cosine ends
 class TrainConfig(Config):
     """What is compared, by which loss, and how long."""
 
-    loss: Literal["info-nce", "symmetric", "nt-xent"] = knob(
+    loss: Literal["InfoNCE", "symmetric", "NT-Xent"] = knob(
         "symmetric",
         "InfoNCE asks each query for its key; symmetric asks each key for its query too (CLIP); NT-Xent lets all "
         "views of the batch compete with each other (SimCLR).",

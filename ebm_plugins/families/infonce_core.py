@@ -22,7 +22,7 @@ import numpy as np
 
 from ebm_plugins.records import Array
 
-LOSSES = ("info-nce", "symmetric", "nt-xent")
+LOSSES = ("InfoNCE", "symmetric", "NT-Xent")
 
 
 class Slopes(NamedTuple):
@@ -94,7 +94,7 @@ def slopes(kind: str, left: Array, right: Array, log_scale: float, hardness: flo
     """The loss ``kind`` of n pairs of embeddings, row i of ``left`` (n, d) with row i of ``right``; logits are inner
     products times exp(``log_scale``) = 1/τ."""
     scale = left.dtype.type(np.exp(log_scale))
-    if kind == "nt-xent":
+    if kind == "NT-Xent":
         both = np.concatenate([left, right])
         logits = (both @ both.T) * scale
         loss, bar = nt_xent(logits, hardness)

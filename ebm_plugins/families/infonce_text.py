@@ -56,7 +56,7 @@ PRESETS = {
     "Two views of a digit": _spec("digits", {"steps": 600}),
     "As in the article": _spec(
         "article-keys",
-        {"encoder": "raw", "similarity": "dot", "loss": "info-nce", "learn_temperature": False, "steps": 1},
+        {"encoder": "raw", "similarity": "dot", "loss": "InfoNCE", "learn_temperature": False, "steps": 1},
         {"queries": 1},
     ),
     "Two views, trained in full": _spec("digits", FULL),
@@ -65,7 +65,7 @@ PRESETS = {
     "Names, new writers": _spec("digits-named-new-writers", NAMED),
     "Gaussian pairs: a bound against the truth": _spec(
         "gaussian-pairs",
-        {"similarity": "dot", "temperature": 1.0, "learn_temperature": False, "loss": "info-nce",
+        {"similarity": "dot", "temperature": 1.0, "learn_temperature": False, "loss": "InfoNCE",
          "steps": 1000, "batch": 256, "learning_rate": 0.002, "every": 20},
     ),
     "Hard negatives": _spec("digits", {"steps": 600, "hardness": 1.0}),

@@ -13,9 +13,9 @@ from ebm_plugins.network import start
 
 HARDNESS = (0.0, 0.5, 2.0)
 KNOWS_NOTHING = {
-    "info-nce": lambda n: math.log(n),
+    "InfoNCE": lambda n: math.log(n),
     "symmetric": lambda n: math.log(n),
-    "nt-xent": lambda n: math.log(2 * n - 1),
+    "NT-Xent": lambda n: math.log(2 * n - 1),
 }
 
 
@@ -28,11 +28,11 @@ def by_plain_sums(kind: str, left: np.ndarray, right: np.ndarray, scale: float, 
     """The same loss with loops and plain exponentials, from the formula."""
     if kind == "symmetric":
         both = (
-            by_plain_sums("info-nce", left, right, scale, hardness),
-            by_plain_sums("info-nce", right, left, scale, hardness),
+            by_plain_sums("InfoNCE", left, right, scale, hardness),
+            by_plain_sums("InfoNCE", right, left, scale, hardness),
         )
         return sum(both) / 2
-    if kind == "nt-xent":
+    if kind == "NT-Xent":
         every = np.vstack([left, right])
         n = len(left)
         asked = [
@@ -110,7 +110,7 @@ def test_losses_and_gradients_stay_finite_at_any_temperature(kind: str, hardness
         assert np.isfinite(found.loss)
         assert np.isfinite(found.left).all()
         assert np.isfinite(found.right).all()
-    if kind == "info-nce" and dtype is np.float64:
+    if kind == "InfoNCE" and dtype is np.float64:
         table = left @ right.T
         gap = (table.max(axis=1) - np.diagonal(table)).mean()
         cold = core.slopes(kind, left, right, 20.0, hardness).loss / math.exp(20.0)
@@ -141,7 +141,7 @@ def test_symmetric_is_the_same_when_both_sides_are_exchanged_and_one_way_is_not(
     there, back = (core.slopes("symmetric", a, b, 0.5) for a, b in ((left, right), (right, left)))
     assert there.loss == pytest.approx(back.loss, rel=1e-12)
     np.testing.assert_allclose(there.left, back.right, atol=1e-14)
-    one, other = (core.slopes("info-nce", a, b, 0.5).loss for a, b in ((left, right), (right, left)))
+    one, other = (core.slopes("InfoNCE", a, b, 0.5).loss for a, b in ((left, right), (right, left)))
     assert abs(one - other) > 0.01
 
 

@@ -6,6 +6,7 @@ function makePairs(box, stage) {
   box.append(canvas, match, tip);
   let geometry = null;
   const payload = () => stage.payload;
+  const name = (half, i) => (half.names ? half.names[i] : String(i + 1));
 
   function load(now) {
     canvas.setAttribute("aria-label", now.alt);
@@ -26,7 +27,7 @@ function makePairs(box, stage) {
       c.fillStyle = stage.colours.muted;
       c.font = `12.5px ${stage.font}`;
       c.textAlign = "center";
-      c.fillText(String(i + 1), x + size / 2, y + size / 2 + 4);
+      c.fillText(name(half, i), x + size / 2, y + size / 2 + 4);
       return;
     }
     const cell = size / Math.max(half.rows, half.cols), dim = half.rows * half.cols;
@@ -95,7 +96,7 @@ function makePairs(box, stage) {
     const j = Math.floor((event.clientX - area.left - head) / cell), i = Math.floor((event.clientY - area.top - head) / cell);
     tip.hidden = i < 0 || j < 0 || i >= left.count || j >= right.count;
     if (tip.hidden) return;
-    tip.textContent = `similarity ${number(similarity[i * right.count + j], 2)}, ${i + 1} with ${j + 1}`;
+    tip.textContent = `similarity ${number(similarity[i * right.count + j], 2)}, ${name(left, i)} with ${name(right, j)}`;
     tip.style.transform = `translate(${event.clientX - area.left + 12}px, ${event.clientY - area.top + 14}px)`;
   });
   canvas.addEventListener("pointerleave", () => { tip.hidden = true; });
