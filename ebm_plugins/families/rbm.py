@@ -227,7 +227,7 @@ FAMILY = Family(
     example=RunSpec(
         family="rbm",
         dataset="bars-and-stripes-2x2",
-        train={"hidden": 4, "epochs": 60, "every": 20, "learning_rate": 0.3},
+        train={"hidden": 4, "epochs": 600, "every": 150, "learning_rate": 1.0, "initial_weights": 0.5},
         sample={"steps": 40},
         seed=1,
     ),

@@ -41,7 +41,7 @@ class DivergenceConfig(Config):
     """Reconstruction error and exact log-likelihood over a long run, for several ways to learn."""
 
     hidden: int = knob(12, "Hidden units, learning bars and stripes 4×4.", ge=2, le=16)
-    epochs: int = knob(4000, "Epochs.", ge=100, le=20_000, log=True)
+    epochs: int = knob(4000, "Passes over the data.", ge=100, le=20_000, log=True)
     learning_rate: float = knob(0.2, "Constant learning rate.", ge=0.01, le=1.0, log=True)
 
 
@@ -49,7 +49,7 @@ class CenteringConfig(Config):
     """The same digits, and the digits with ink and paper exchanged."""
 
     hidden: int = knob(16, "Hidden units (log Z is exact).", ge=2, le=16)
-    epochs: int = knob(40, "Epochs.", ge=5, le=400, log=True)
+    epochs: int = knob(40, "Passes over the digits.", ge=5, le=400, log=True)
     learning_rate: float = knob(0.1, "Constant learning rate.", ge=0.01, le=0.5, log=True)
 
 
