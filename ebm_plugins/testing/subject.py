@@ -164,6 +164,8 @@ class Subject:
         made, rng = self.plans[0], self.rng("points")
         start = made.spec.start or starts.Noise(12)
         x = starts.draw(start, made.data, made.space, rng)[:12]
+        if made.family.support is not None:
+            x = np.vstack([np.asarray(made.family.support(self.params, row[None]))[:3] for row in x[:4]])[:12]
         return np.vstack([x, made.space.noise(24 - len(x), rng)]).astype(float)
 
     @cached_property
