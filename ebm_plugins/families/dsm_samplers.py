@@ -31,7 +31,7 @@ def levels_of(method: str, sigmas: Array, steps: int) -> Array:
     Annealed Langevin stays on the levels of the ladder, the same number of steps on each (the last ones are left
     out where steps are fewer than levels, never the smallest); the others go down a finer one of their own.
     """
-    if method == "annealed-langevin":
+    if method == "annealed":
         index = np.arange(steps) * len(sigmas) // steps
         if steps < len(sigmas):
             index = np.round(np.linspace(0, len(sigmas) - 1, steps + 1)).astype(int)[1:]
@@ -78,7 +78,7 @@ def stepper(method: str, score: Score, levels: Array, step_size: float) -> Step:
         return flow(score, x, levels[k], levels[k + 1])
 
     return {
-        "annealed-langevin": annealed,
+        "annealed": annealed,
         "predictor-corrector": corrected,
         "probability-flow": flowing,
     }[method]

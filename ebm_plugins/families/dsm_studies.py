@@ -94,7 +94,7 @@ def come_down(density: Mixture, sigmas: Array, start: Array, steps: int, rng: Rn
         return density.score(x.astype(float), sigma).astype(np.float32)
 
     ways = descend(
-        score, "annealed-langevin", sigmas, start, rng,
+        score, "annealed", sigmas, start, rng,
         steps=steps, step_size=0.3, every=steps, denoise=False, noised=False,
     )  # fmt: skip
     return np.asarray(next(ways)[0], dtype=float)
@@ -132,7 +132,7 @@ def weights(config: WeightsConfig, rng: Rng) -> Iterator[Figure]:
     cases = {"one small noise": noise_levels(1.0, 0.05, 1), "a ladder": noise_levels(6.0, 0.05, 12)}
     for name, sigmas in cases.items():
         ways = descend(
-            lambda x, sigma: two_gaussians(x, sigma, config.share), "annealed-langevin", sigmas, start, rng,
+            lambda x, sigma: two_gaussians(x, sigma, config.share), "annealed", sigmas, start, rng,
             steps=config.steps, step_size=0.3, every=every, denoise=False, noised=False,
         )  # fmt: skip
         found[name] = [left_share(start)]

@@ -102,7 +102,7 @@ PRESETS = {
         "digits",
         DIGITS,
         {**CALM, "denoise": True, "begin": "noised"},
-        starts.Data(rows=tuple(range(10)), copies=6, free=LOWER_HALF),
+        starts.Data(rows=(3, 18, 4, 33, 11), copies=5, free=LOWER_HALF),
     ),
 }
 
@@ -145,7 +145,7 @@ follows arrows that mean nothing, and the balance *between* far modes is not in 
   from it: the depth of one well against another rests on arrows in the gaps between them, where hardly any data
   taught them. More learning steps, or a larger smallest noise, bring the two together.
 - **Digits**: the held-out loss against the training loss, and *Nearest data*, which shows whether a new digit is
-  only a copy of an old one. **Fill in the lower half** holds the upper half of ten digits and draws the rest six times.
+  only a copy of an old one. **Fill in the lower half** holds the upper half of five digits and draws the rest five times.
 
 #### The article's version
 Its loss counts all levels alike *in the score* (here *plain* weights), so that the smallest of its four noise levels is
@@ -171,15 +171,17 @@ def explain(run: Run) -> str:
             return "A score network has no energy, so nothing can be accepted or refused, and there is no exact answer."
         return ""
     if int(run.params["kind"][0]):
-        return "A score network gives arrows and no energy. Choose the energy network to compare with e^(−E)."
+        return (
+            "A score network gives arrows and no energy. Choose the energy network to compare with exp(−E)."
+        )
     if run.configs.sample.denoise:
-        return "The last step takes the smallest noise off, so these are nearer to the data than draws from e^(−E) are."
+        return "The last step takes the smallest noise off, so these are nearer to the data than draws from exp(−E) are."
     if len(run.params["sigmas"]) == 1:
         return "With one noise level, arrows far from the data were never learned. Use more levels."
     truth = run.truth
     if truth is not None and truth.comparable and _off(run):
         return (
-            "The ladder takes the share of each mode from the large noise, e^(−E) takes it from E at the smallest, where "
+            "The ladder takes the share of each mode from the large noise, exp(−E) takes it from E at the smallest, where "
             "the gaps between modes are hard to learn. Learn longer, or end at a larger σ, to bring them together."
         )
     return ""

@@ -46,7 +46,7 @@ def preset(built):
 @pytest.fixture(scope="module")
 def crowd(preset):
     """10,000 samples with the preset's settings, by annealed Langevin."""
-    assert preset.spec.sample["method"] == "annealed-langevin"
+    assert preset.spec.sample["method"] == "annealed"
     return sampled(preset.params, 10_000, **{**preset.spec.sample, "every": 1000})
 
 
@@ -321,7 +321,7 @@ def test_the_lower_half_is_filled_in(built):
     spec = dsm.FAMILY.presets["Fill in the lower half"]
     short = {**spec.train, "steps": 100, "hidden": 32, "every": 50}
     run = runs.run(dataclasses.replace(spec, train=short, sample={**spec.sample, "steps": 40}), built)
-    held = np.repeat(run.data.x[:10], 6, axis=0)
+    held = np.repeat(run.data.x[[3, 18, 4, 33, 11]], 5, axis=0)
     np.testing.assert_array_equal(run.sampling.last[:, :32], held[:, :32])
     assert (run.sampling.last[:, 32:] != held[:, 32:]).any()
 

@@ -10,7 +10,7 @@ from ebm_plugins.families import dsm_samplers as ways
 from ebm_plugins.families.dsm_figures import mode_shares
 from ebm_plugins.families.dsm_model import ladder
 
-METHODS = ("annealed-langevin", "predictor-corrector", "probability-flow")
+METHODS = ("annealed", "predictor-corrector", "probability-flow")
 DENSITY = datasets.mixture("eight-gaussians")
 
 
@@ -30,9 +30,9 @@ def come_down(score, method, sigmas, x, seed=0, **options):
 
 def test_levels_of_each_method():
     sigmas = ladder(2.0, 0.5, 3)
-    annealed = ways.levels_of("annealed-langevin", sigmas, 6)
+    annealed = ways.levels_of("annealed", sigmas, 6)
     np.testing.assert_allclose(annealed, [2, 2, 1, 1, 0.5, 0.5, 0.5])
-    np.testing.assert_allclose(ways.levels_of("annealed-langevin", sigmas, 1), [0.5, 0.5])
+    np.testing.assert_allclose(ways.levels_of("annealed", sigmas, 1), [0.5, 0.5])
     for method in METHODS[1:]:
         levels = ways.levels_of(method, sigmas, 7)
         assert len(levels) == 8
@@ -42,7 +42,7 @@ def test_levels_of_each_method():
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 10, 11, 37])
 def test_annealed_levels_never_rise_and_end_at_the_smallest(steps):
-    levels = ways.levels_of("annealed-langevin", ladder(3.0, 0.1, 10), steps)
+    levels = ways.levels_of("annealed", ladder(3.0, 0.1, 10), steps)
     assert len(levels) == steps + 1
     assert (np.diff(levels) <= 0).all()
     np.testing.assert_allclose(levels[[-2, -1]], 0.1)
@@ -110,8 +110,8 @@ def test_a_ladder_finds_modes_that_one_level_never_leaves_for():
     """All start at one mode. 200 steps at the smallest noise spread by √(2·200·ησ²) = 0.55 at most, a fifth of the way
     to the opposite one, which gets nothing; down the ladder every mode is within 4.5 standard errors of an eighth."""
     start = np.repeat(DENSITY.means[:1], 2000, axis=0)
-    one = come_down(mixture_score, "annealed-langevin", ladder(2.8, 0.05, 1), start, steps=200)[-1][0]
-    many = come_down(mixture_score, "annealed-langevin", ladder(2.8, 0.05, 10), start, steps=200)[-1][0]
+    one = come_down(mixture_score, "annealed", ladder(2.8, 0.05, 1), start, steps=200)[-1][0]
+    many = come_down(mixture_score, "annealed", ladder(2.8, 0.05, 10), start, steps=200)[-1][0]
     assert mode_shares(DENSITY, one.astype(float))[4] == 0
     assert mode_shares(DENSITY, many.astype(float))[:8].min() > 0.125 - 4.5 * np.sqrt(0.125 * 0.875 / 2000)
 
