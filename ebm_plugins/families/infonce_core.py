@@ -129,6 +129,9 @@ def uniformity(points: Array) -> float:
 
 
 def matched(logits: Array) -> Array:
-    """(n,) whether each row's own key, on the diagonal of (n, n), is the nearest; a tie counts for its share."""
-    best = logits >= logits.max(axis=1, keepdims=True)
+    """(n,) whether each row's own key, on the diagonal of (n, n), is the nearest; a tie, to rounding, counts for its
+    share."""
+    top = logits.max(axis=1, keepdims=True)
+    rounding = 32 * np.finfo(logits.dtype).eps * np.maximum(np.abs(top), 1)
+    best = logits >= top - rounding
     return np.where(np.diagonal(best), 1.0 / best.sum(axis=1), 0.0)

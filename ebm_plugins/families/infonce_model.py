@@ -21,6 +21,7 @@ from ebm_plugins.spaces import Pairs, Space, Vectors
 TINY = 1e-12
 GROUP = 64  # held-out queries are asked among this many keys
 MOST_TRIED = 448
+VIEWED = 4  # times that held-out rows are viewed anew: one draw of views finds 2 % more or fewer
 
 
 @dataclass(frozen=True)
@@ -235,7 +236,10 @@ def held_out(data: Data, how: Views, size: int, rng: Rng) -> tuple[Bank, HeldOut
     else:
         group = min(GROUP, len(left))
         tried = min(MOST_TRIED, len(left)) // group * group
-        trial = HeldOut(left[:tried], right[:tried], group)
+        drawn = [(left[:tried], right[:tried])]
+        if not paired:
+            drawn += [pairs_of(data, rows[:tried], how, rng) for _ in range(VIEWED - 1)]
+        trial = HeldOut(*(np.concatenate(side) for side in zip(*drawn, strict=True)), size=group)
     bank = Bank(
         left[shown].astype(float),
         keys.astype(float),

@@ -79,7 +79,9 @@ def test_the_matching_view_is_nearest_among_64_for_65_percent_of_held_out_digits
     last = learned(d, seed, **{**asked, "every": 1000})
     rate = matching_rate(lambda x: model.embed(last.value, x), d.test_x, d.space, model.Views(), 10)
     assert rate >= 0.65
-    assert last.metrics["held_out_matched"] == pytest.approx(rate, abs=SIGMAS * math.sqrt(0.7 * 0.3 / 448))
+    assert last.metrics["held_out_matched"] == pytest.approx(
+        rate, abs=SIGMAS * math.sqrt(0.7 * 0.3 / (4 * 448))
+    )
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2, 3, 4] if SLOW else [0])
