@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ebm_plugins.plans import Plan
-from ebm_plugins.records import Array, Family, PluginError, Run
+from ebm_plugins.records import FAULTS, Array, Family, PluginError, Run
 from ebm_plugins.spaces import Plane
 
 AIS_CHAINS = 256
@@ -68,10 +68,12 @@ def conclude(run: Run, made: Plan, fixed: Array | None) -> Run:
     whole = run.free is None and made.temperature == 1.0
 
     def closed() -> float | None:
-        return _asked(family, "log_partition", run.params) if whole else None
+        return _number_or_none(family, _asked(family, "log_partition", run.params)) if whole else None
 
     def bracket() -> tuple[float, float, float] | None:
-        return _asked(family, "bracket", run.params, np.random.default_rng(0), AIS_CHAINS) if whole else None
+        if not whole:
+            return None
+        return _bracket(family, _asked(family, "bracket", run.params, np.random.default_rng(0), AIS_CHAINS))
 
     def truth() -> Any:
         if not shared:
@@ -98,7 +100,11 @@ def conclude(run: Run, made: Plan, fixed: Array | None) -> Run:
         run = replace(run, notes=(*run.notes, note))
     report = diagnostics.report(sampling.traces[:, same], sampling.energies[:, same], sampling.metrics)
     run = replace(run, report=report)
-    return replace(run, verdict=verdict.judge(run, _asked(family, "explain", run) or ""))
+    try:
+        explain = _asked(family, "explain", run) or ""
+    except PluginError as error:  # a caption is not worth a run
+        explain, run = "", replace(run, notes=(*run.notes, str(error)))
+    return replace(run, verdict=verdict.judge(run, str(explain)))
 
 
 def neighbourhoods(family: Family, run: Run) -> tuple[tuple[Array, ...], NDArray[np.int64]]:
@@ -132,5 +138,35 @@ def _asked(family: Family, part: str, *args: Any) -> Any:
         return None
     try:
         return function(*args)
-    except Exception as error:
+    except FAULTS as error:
         raise PluginError(family.key, part, f"It raised {type(error).__name__}: {error}") from error
+
+
+def _number_or_none(family: Family, value: Any) -> float | None:
+    """log Z, when it is one. Raises PluginError."""
+    if value is None:
+        return None
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float | np.floating | np.integer)
+        or not np.isfinite(value)
+    ):
+        raise PluginError(
+            family.key, "log_partition", f"It returned {value!r} where a finite number or None was expected."
+        )
+    return float(value)
+
+
+def _bracket(family: Family, value: Any) -> tuple[float, float, float] | None:
+    """(lower, upper, standard error), when they are. Raises PluginError."""
+    if value is None:
+        return None
+    try:
+        lower, upper, error = (float(v) for v in value)
+    except (TypeError, ValueError):
+        lower = upper = error = float("nan")
+    if not np.isfinite([lower, upper, error]).all():
+        raise PluginError(
+            family.key, "bracket", f"It returned {value!r} where (lower, upper, standard error) was expected."
+        )
+    return lower, upper, error

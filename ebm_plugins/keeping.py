@@ -81,7 +81,7 @@ class TrainingLog:
                 raise PluginError(self.plugin, "train", "Its first params are not finite numbers.")
             self.diverged = step
             return False
-        self.last = {name: value.copy() for name, value in params.items()}
+        self.last = {name: _fixed(value) for name, value in params.items()}
         if self.frames.wants(step):
             if step == 0:
                 size = sum(v.nbytes for v in params.values()) or 1
@@ -102,6 +102,13 @@ class TrainingLog:
             finished=finished,
             diverged=self.diverged,
         )
+
+
+def _fixed(value: Array) -> Array:
+    """A copy that nobody can write to: what was learned stays what it is while it is sampled from."""
+    copy = value.copy()
+    copy.flags.writeable = False
+    return copy
 
 
 def traced_chains(n: int, dim: int, snapshots: int) -> int:

@@ -66,13 +66,19 @@ class Reader:
 
     def read(self) -> RunSpec:
         base = self._base()
-        self.take("v")
+        self._version(self.take("v"))
         self.take("family")
         spec = self._settle(self._read_on(base), base)
         for name, value in self.given.items():
             near = "no such parameter here"
             self.note(name, value, near, "nothing")
         return spec
+
+    def _version(self, v: str | None) -> None:
+        from ebm_plugins.stamps import read_stamp  # it knows runs, which reading a link does not need
+
+        if v is not None and read_stamp(v) is None:
+            self.note("v", v, "expected the version and digests that Copy link writes", "nothing")
 
     def _base(self) -> RunSpec:
         bases = base_specs(self.family)
@@ -250,10 +256,12 @@ class Reader:
             try:
                 return plan(candidate, self.registry).spec
             except ConfigError as error:
+                last: Exception = error
                 self.note(error.field, error.got, _expected(error), "the defaults")
             except PluginError as error:
+                last = error
                 self.note("data", candidate.dataset, str(error), "the defaults")
-        raise ConfigError("family", "a family that can run with its defaults", self.family.key)
+        raise last
 
 
 def short_reason(text: str) -> str:

@@ -13,7 +13,7 @@ from ebm_plugins import starts
 from ebm_plugins.config import build, plain
 from ebm_plugins.datasets import inline
 from ebm_plugins.digests import canonical, of_data, sha256
-from ebm_plugins.records import ConfigError, Data, Dataset, Family, PluginError, Sampler, exactness_of
+from ebm_plugins.records import FAULTS, ConfigError, Data, Dataset, Family, PluginError, Sampler, exactness_of
 from ebm_plugins.registry import Registry
 from ebm_plugins.spaces import Space
 from ebm_plugins.specs import RunSpec
@@ -131,13 +131,24 @@ def offered_samplers(
 
 
 def offered_datasets(family: Family, registry: Registry, train_config: Any) -> dict[str, str]:
-    """Key → title of the datasets this family can be run on: bare spaces only where it has nothing to learn."""
+    """Key → title of the datasets this family can be run on: bare spaces only where it has nothing to learn.
+
+    One that does not load is left out (:func:`broken_datasets` says why), so that it costs nobody else anything.
+    """
     needs = family.needs_data(train_config)
-    return {
-        key: dataset.title
-        for key, dataset in registry.datasets.items()
-        if isinstance(dataset.space, family.accepts) and not (needs and load_data(dataset).bare)
-    }
+    offered = {}
+    for key, dataset in registry.datasets.items():
+        if isinstance(dataset.space, family.accepts):
+            data = _loaded(dataset)
+            if isinstance(data, Data) and not (needs and data.bare):
+                offered[key] = dataset.title
+    return offered
+
+
+def broken_datasets(family: Family, registry: Registry) -> dict[str, str]:
+    """Key → what went wrong, of the datasets in this family's spaces that do not load."""
+    found = {k: _loaded(d) for k, d in registry.datasets.items() if isinstance(d.space, family.accepts)}
+    return {key: str(answer) for key, answer in found.items() if isinstance(answer, PluginError)}
 
 
 def why_not(sampler: Sampler, family: Family, space: Space) -> str:
@@ -165,12 +176,27 @@ def data_of(key: str, family: Family, registry: Registry) -> Data:
     return data
 
 
-@functools.lru_cache(maxsize=64)
 def load_data(dataset: Dataset) -> Data:
     """What a dataset loads, checked once: finite rows of its own space. Raises PluginError."""
+    answer = _loaded(dataset)
+    if isinstance(answer, PluginError):
+        raise PluginError(answer.plugin, answer.part, answer.message) from answer
+    return answer
+
+
+@functools.lru_cache(maxsize=64)
+def _loaded(dataset: Dataset) -> Data | PluginError:
+    """What a dataset loads, or why it does not: asked once."""
+    try:
+        return _checked_data(dataset)
+    except PluginError as error:
+        return error
+
+
+def _checked_data(dataset: Dataset) -> Data:
     try:
         data = dataset.load()
-    except Exception as error:
+    except FAULTS as error:
         raise PluginError(dataset.key, "load", f"It raised {type(error).__name__}: {error}") from error
     if not isinstance(data, Data):
         raise PluginError(

@@ -34,6 +34,9 @@ def nothing() -> Mapping[str, Any]:
     return MappingProxyType({})
 
 
+# What a plugin's code may raise that costs its own run and nothing else. (Ctrl-C and a closed generator pass.)
+FAULTS = (Exception, SystemExit)
+
 EXACTNESS = {
     "exact": "Exact",
     "asymptotic": "Exact in the limit",

@@ -24,7 +24,7 @@ from ebm_plugins.keeping import (
     traced_chains,
 )
 from ebm_plugins.plans import Plan, plan
-from ebm_plugins.records import Array, ConfigError, PluginError, Run, Sampling, Target, Training
+from ebm_plugins.records import FAULTS, Array, ConfigError, PluginError, Run, Sampling, Target, Training
 from ebm_plugins.registry import Registry
 from ebm_plugins.specs import RunSpec
 from ebm_plugins.targets import bind, checked_energy, embed
@@ -106,6 +106,12 @@ def execute(
     deadline = time.monotonic() + limits.seconds
     made = plan(spec, registry)
     _refuse_too_large(made, limits)
+    if made.data.bare and made.family.needs_data(made.train_config):
+        raise ConfigError(
+            "data",
+            "data with rows, since this model learns from them",
+            f"{made.spec.dataset}, which has none",
+        )
     streams = np.random.SeedSequence(made.spec.seed).spawn(4)
     rng_train, rng_start, rng_sample = (np.random.default_rng(s) for s in streams[:3])
     notes: list[str] = []
@@ -328,7 +334,7 @@ def _guarded(function: Any, key: str, part: str, *args: Any, **options: Any) -> 
         raise ConfigError(name, error.expected, error.got) from error
     except PluginError:
         raise
-    except Exception as error:
+    except FAULTS as error:
         raise PluginError(key, part, f"It raised {type(error).__name__}: {error}") from error
 
 

@@ -31,6 +31,9 @@ class RunSpec:
     sample_stop: int | None = None
 
     def __post_init__(self) -> None:
+        for name in ("train", "sample"):
+            if not isinstance(getattr(self, name), Mapping):
+                raise ConfigError(name, "a mapping of names to values", getattr(self, name))
         object.__setattr__(self, "train", MappingProxyType(dict(self.train)))
         object.__setattr__(self, "sample", MappingProxyType(dict(self.sample)))
 

@@ -138,6 +138,8 @@ def check(start: Start, space: Space, rows: int) -> Start:
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
             raise ConfigError(f"start.{name}", f"a whole number from {low} to {high}", value)
 
+    if not isinstance(start, Noise | Data | Corrupted | Drawn):
+        raise ConfigError("start", "a start: Noise, Data, Corrupted or Drawn", f"a {type(start).__name__}")
     if start.free:
         if len(start.free) != space.dim:
             raise ConfigError(

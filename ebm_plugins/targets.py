@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ebm_plugins.records import Array, Family, Params, PluginError, Target
+from ebm_plugins.records import FAULTS, Array, Family, Params, PluginError, Target
 from ebm_plugins.spaces import Space
 
 
@@ -39,7 +39,7 @@ def bind(
             raise PluginError(family.key, "gradient", _shape_message(slope, np.shape(full)))
         return (slope[:, clamp.free] if clamp else slope) / temperature
 
-    box = family.box(params) if family.box else None
+    box = _box(family, params, space)
     if clamp and box is not None:
         box = np.asarray(box)[:, clamp.free]
     return Target(
@@ -50,6 +50,23 @@ def bind(
         temperature=float(temperature),
         chainwise=clamp is not None and len(clamp.fixed) > 1,
     )
+
+
+def _box(family: Family, params: Params, space: Space) -> Array | None:
+    """The family's box (2, dim), checked. Raises PluginError."""
+    if family.box is None:
+        return None
+    try:
+        box = family.box(params)
+        checked = None if box is None else np.asarray(box, dtype=float)
+    except FAULTS as error:
+        raise PluginError(family.key, "box", f"It raised {type(error).__name__}: {error}") from error
+    if checked is not None and (checked.shape != (2, space.dim) or not np.isfinite(checked).all()):
+        expected = f"finite corners of shape (2, {space.dim})"
+        raise PluginError(
+            family.key, "box", f"It returned shape {checked.shape} where {expected} were expected."
+        )
+    return checked
 
 
 def checked_energy(family: Family, params: Params, x: Array) -> Array:
@@ -84,7 +101,7 @@ def _call(family: Family, part: str, params: Params, x: Array) -> Any:
         answer = getattr(family, part)(params, x)
     except PluginError:
         raise
-    except Exception as error:
+    except FAULTS as error:
         raise PluginError(family.key, part, f"It raised {type(error).__name__}: {error}") from error
     if not isinstance(answer, np.ndarray):
         raise PluginError(

@@ -114,6 +114,8 @@ def test_defaults_are_left_out_and_a_full_link_has_them_all():
         ("stop=a,b", "stop", "TRAIN,SAMPLE", "no stop"),
         ("seed=1&seed=2", "seed", "more than once", "the first, 1"),
         ("colour=red", "colour", "no such parameter", "nothing"),
+        ("v=9.9.9", "v", "Copy link", "nothing"),
+        ("v=", "v", "Copy link", "nothing"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_named_with_what_is_used_instead(query, parameter, reason, used):

@@ -24,6 +24,7 @@ from ebm_plugins import (
     Sampler,
     Snapshot,
     knob,
+    plans,
     starts,
 )
 from ebm_plugins.keeping import Frames, MetricLog
@@ -62,8 +63,8 @@ def energy(params, x):
 
 
 def train(data, config, rng):
-    if data.bare:
-        raise ConfigError("epochs", "a dataset with rows", "none")
+    if config.epochs == 501:
+        raise ConfigError("epochs", "any number but 501", config.epochs)
     mean = rng.standard_normal(2)
     for _ in range(config.epochs):
         mean = mean + config.rate * (data.x.mean(axis=0) - mean)
@@ -379,6 +380,11 @@ def raising(*args):
         ({"sample": lambda p, c, r, x: iter([Snapshot(x[:, 0])])}, "sample", "It returned shape (300,) where (300, 2) was expected."),
         ({"sample": lambda p, c, r, x: iter([Snapshot(x, {"a": "b"})])}, "sample", "Its metric 'a' is a str"),
         ({"log_partition": raising}, "log_partition", "It raised RuntimeError: the dog ate it"),
+        ({"log_partition": lambda p: "abc"}, "log_partition", "It returned 'abc' where a finite number or None"),
+        ({"log_partition": lambda p: float("nan")}, "log_partition", "It returned nan where a finite number or None"),
+        ({"box": lambda p: np.zeros(3)}, "box", "It returned shape (3,) where"),
+        ({"train": lambda *a: raising_exit()}, "train", "It raised SystemExit: 4"),
+        ({"sample": lambda *a: raising_exit()}, "sample", "It raised SystemExit: 4"),
     ],
 )  # fmt: skip
 def test_a_broken_part_is_named(fields, part, message):
@@ -396,8 +402,75 @@ def test_a_state_outside_the_space_is_named():
 
 def test_a_config_error_before_the_first_yield_reaches_its_control():
     with pytest.raises(ConfigError) as caught:
-        run(RunSpec(family="bowl", dataset="plane"), REGISTRY)
+        run(RunSpec(family="bowl", train={"epochs": 501}), REGISTRY)
     assert caught.value.field == "train.epochs"
+
+
+def test_data_without_rows_are_refused_at_the_data_where_there_is_something_to_learn():
+    with pytest.raises(ConfigError) as caught:
+        run(RunSpec(family="bowl", dataset="plane"), REGISTRY)
+    assert caught.value.field == "data"
+
+
+def missing():
+    raise FileNotFoundError("my-data.csv")
+
+
+BROKEN = {
+    "gone": Dataset(key="gone", title="Gone", summary="", space=Plane(), load=missing),
+    "leaves": Dataset(key="leaves", title="Leaves", summary="", space=Plane(), load=lambda: raising_exit()),
+    "nan": Dataset(
+        key="nan",
+        title="NaN",
+        summary="",
+        space=Plane(),
+        load=lambda: Data(x=np.full((3, 2), np.nan), space=Plane()),
+    ),
+}
+
+
+def raising_exit():
+    raise SystemExit(4)
+
+
+def test_a_dataset_that_does_not_load_costs_nobody_else_anything():
+    registry = replace(REGISTRY, datasets={**BROKEN, **REGISTRY.datasets})
+    family = registry.families["bowl"]
+    config = Learn()
+    assert list(plans.offered_datasets(family, registry, config)) == ["cloud"]
+    reasons = plans.broken_datasets(family, registry)
+    assert list(reasons) == list(BROKEN)
+    assert "my-data.csv" in reasons["gone"]
+    assert result_digest(run(RunSpec(family="bowl"), registry)) == result_digest(
+        run(RunSpec(family="bowl"), REGISTRY)
+    )
+    with pytest.raises(PluginError, match=r"my-data\.csv"):
+        run(RunSpec(family="bowl", dataset="gone"), registry)
+
+
+@pytest.mark.parametrize(
+    ("spec", "field"),
+    [({"train": None}, "train"), ({"sample": [1]}, "sample"), ({"start": "noise"}, "start")],
+)
+def test_specs_of_the_wrong_type_are_named(spec, field):
+    with pytest.raises(ConfigError) as caught:
+        resolve(RunSpec(family="bowl", **spec), REGISTRY)
+    assert caught.value.field == field
+
+
+def test_a_caption_that_fails_is_noted_and_costs_nothing_else():
+    made = run(RunSpec(family="bowl"), changed(BOWL, explain=raising))
+    assert any("explain" in note for note in made.notes)
+    assert result_digest(made) == result_digest(run(RunSpec(family="bowl"), REGISTRY))
+
+
+def test_what_was_learned_cannot_be_written_to():
+    def spoils(params, config, rng, x):
+        params["mean"][:] = 99.0
+        yield Snapshot(x)
+
+    with pytest.raises(PluginError, match="read-only"):
+        run(RunSpec(family="bowl"), changed(BOWL, sample=spoils))
 
 
 def test_a_plugin_that_edits_what_it_yielded_cannot_change_what_was_kept():
