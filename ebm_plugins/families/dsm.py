@@ -168,7 +168,9 @@ def train(data: Data, config: TrainConfig, rng: Rng) -> Iterator[Snapshot]:
 def _check(data: Data, config: TrainConfig) -> None:
     """Raises ConfigError at the control that can mend it."""
     if data.bare:
-        raise ConfigError("data", "data with at least one row to learn from", "a bare space")
+        raise ConfigError(
+            "data", "data with at least one row to learn from", f"a bare space: ‘{data.name}’ has none"
+        )
     if not np.isfinite(data.x).all():
         bad = int((~np.isfinite(data.x)).any(axis=1).sum())
         raise ConfigError("data", "finite numbers in every row", f"{bad} rows with NaN or infinity")
@@ -258,9 +260,8 @@ FAMILY = Family(
         family="dsm",
         dataset="eight-gaussians",
         train={"steps": 100, "hidden": 16, "levels": 5, "batch": 64},
-        sample={
-            "steps": 400
-        },  # far fewer, and the ladder ends before its last level is reached in distribution
+        # with far fewer steps the ladder ends before its last level is reached in distribution
+        sample={"steps": 400},
         start=Noise(n=50),
         seed=7,
     ),
