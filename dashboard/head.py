@@ -33,6 +33,11 @@ MOST = 80
 WIDE = ".stMainBlockContainer{max-width:none!important}"
 # A control is a label and a box; while its script comes, Streamlit shows a grey bar of 40 px in its place.
 CONTROL = ':where(.stElementContainer[class*="st-key-"]:has(>[data-testid="stSkeleton"])){min-height:68px}'
+# A formula is raw LaTeX, of any height, until KaTeX has come; then most are one line or a fraction.
+FORMULA = (
+    ".st-key-formula{min-height:48px;justify-content:center}"
+    ".st-key-formula:not(:has(.katex)){height:48px;overflow:hidden;visibility:hidden}"
+)
 _IMPORTED = re.compile(r"""(?:from|import)\s*["'`]\./([\w.-]+\.js)["'`]""")
 
 
@@ -67,7 +72,7 @@ def markup() -> bytes:
         f'<link rel="modulepreload" fetchpriority="low" crossorigin href="./static/js/{name}">'
         for name in scripts()
     )
-    return f"<style>{WIDE}{CONTROL}{styles()}</style>{links}".encode()
+    return f"<style>{WIDE}{CONTROL}{FORMULA}{styles()}</style>{links}".encode()
 
 
 class Head:

@@ -114,7 +114,8 @@ def _head(family: Family, made: Plan, registry: Registry) -> None:
     with right:
         formula = _formula(family)
         if formula:
-            st.markdown(rf"$\displaystyle {formula}$")
+            with st.container(key="formula"):
+                st.markdown(rf"$\displaystyle {formula}$")
 
 
 def _formula(family: Family) -> str:
