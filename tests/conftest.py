@@ -49,7 +49,7 @@ def registry() -> Registry:
 
 @pytest.fixture(scope="session")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
-    """``serve(python=..., options=(...), env={...})`` starts a dashboard that ends with the session.
+    """``serve(python=..., options=(...), env={...}, app="dashboard")`` starts a dashboard that ends with the session.
 
     It is started as ``streamlit run dashboard`` from the root. (``-P`` keeps the root off ``sys.path``, as the
     ``streamlit`` command does and ``python -m streamlit`` does not.)
@@ -57,14 +57,17 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Se
     running: list[subprocess.Popen[bytes]] = []
 
     def start(
-        python: str = sys.executable, options: tuple[str, ...] = (), env: dict[str, str] | None = None
+        python: str = sys.executable,
+        options: tuple[str, ...] = (),
+        env: dict[str, str] | None = None,
+        app: str = "dashboard",
     ) -> Server:
         port = _free_port()
         log = tmp_path_factory.mktemp("server") / "log.txt"
         settings = ("--server.headless=true", "--server.address=127.0.0.1", f"--server.port={port}", *options)
         with log.open("wb") as out:
             process = subprocess.Popen(
-                [python, "-P", "-m", "streamlit", "run", "dashboard", *settings],
+                [python, "-P", "-m", "streamlit", "run", app, *settings],
                 cwd=ROOT,
                 env=os.environ | {"PYTHONUNBUFFERED": "1"} | (env or {}),
                 stdin=subprocess.DEVNULL,
@@ -76,7 +79,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Se
         deadline = time.monotonic() + START_SECONDS
         while _status(port, "/_stcore/health") != 200:
             if process.poll() is not None or time.monotonic() > deadline:
-                pytest.fail(f"streamlit run dashboard did not start. Its log:\n{log.read_text()[-4000:]}")
+                pytest.fail(f"streamlit run {app} did not start. Its log:\n{log.read_text()[-4000:]}")
             time.sleep(0.1)
         return Server(f"http://127.0.0.1:{port}", log, process.pid)
 
