@@ -60,7 +60,7 @@ def draw(visit: Visit, made: Plan, registry: Registry, error: ConfigError | None
                 controls.config(sample_more, asked.sample, prefix, set_sample, error)
             _own_pattern(visit, made, registry)
             start_panel.draw_more(visit, made, registry, error)
-            _not_offered(refused, registry)
+            _not_offered({**refused, **plans.broken_datasets(family, registry)}, registry)
         if error is not None and not _has_control(error, made):
             error_line(f"{code(error.field)}: {expected(error.expected, error.got)}")
         small("All of this is in the address: copy it and a reader sees these same numbers.")
@@ -176,7 +176,7 @@ def _not_offered(refused: dict[str, str], registry: Registry) -> None:
     lines = []
     for name, reason in refused.items():
         title = registry.samplers[name].title if name in registry.samplers else name
-        lines.append(f"- {plain(title)}: {plain(reason)}.")
+        lines.append(f"- {plain(title)}: {plain(reason.rstrip('.'))}.")
     st.markdown("\n".join(f"{line[:2]}:small[:gray[{line[2:]}]]" for line in lines))
 
 
