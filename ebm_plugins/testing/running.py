@@ -177,7 +177,7 @@ def parametrize_with_checks(
         for item in listed
         if isinstance(item, str | ModuleType)
     ]
-    found = registry or load(builtins=[*BUILTINS, *modules], discover=False)
+    found = registry or load(builtins=list(dict.fromkeys([*BUILTINS, *modules])), discover=False)
     records: list[Family | Sampler] = [item for item in listed if isinstance(item, Family | Sampler)]
     for name in modules:
         failures = [f for f in found.failures if f.plugin == name]
