@@ -135,7 +135,7 @@ def _bands(run: Run, low: NDArray[Any], high: NDArray[Any], states: NDArray[Any]
     top = min(max(float(np.quantile(visited, 0.95)), middle), wall)
     if not top > bottom:
         return ""
-    light, dark = (_ramp(colours, BANDS) for colours in (ENERGY_LIGHT, ENERGY_DARK))
+    light, dark = (ramp(colours, BANDS) for colours in (ENERGY_LIGHT, ENERGY_DARK))
     shapes = [f'<rect width="{WIDTH}" height="{HEIGHT}" {paint(light[-1], dark[-1])}/>']
     size = np.array([WIDTH / (cols - 3), HEIGHT / (rows - 3)])
     for band in range(BANDS - 1, 0, -1):
@@ -214,7 +214,7 @@ def _matches(space: Pairs, run: Run) -> str:
     level = np.minimum((rank * BANDS).astype(int), BANDS - 1)
     down, across = np.divmod(np.arange(n * n), n)
     x, y = (WIDTH - n * cell) / 2 + across * cell, 12 + down * cell
-    light, dark = (_ramp(colours, BANDS) for colours in (ENERGY_LIGHT, ENERGY_DARK))
+    light, dark = (ramp(colours, BANDS) for colours in (ENERGY_LIGHT, ENERGY_DARK))
     chosen = [(level == band) for band in range(BANDS)]
     return "".join(_squares(x[c], y[c], cell * 0.88, light[b], dark[b]) for b, c in enumerate(chosen))
 
@@ -284,7 +284,7 @@ def _squares(
     return f'<path d="{d}" fill="{light}"{stroke}{faint} style="{style}"/>'
 
 
-def _ramp(colours: tuple[str, ...], count: int) -> list[str]:
+def ramp(colours: tuple[str, ...], count: int) -> list[str]:
     """``count`` colours, evenly spaced along a scale from its first to its last."""
     stops = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in colours], dtype=float)
     at = np.linspace(0, len(colours) - 1, count)
