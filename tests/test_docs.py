@@ -76,7 +76,7 @@ def test_every_python_block_belongs_to_a_file_that_is_run() -> None:
         == len([s for s in SNIPPET.findall(TEXT) if s[0] == "python"])
         >= 5
     )
-    assert set(snippets("python")) == {"coins.py", "try_it.py"}
+    assert set(snippets("python")) == {"coins.py", "test_coins.py", "try_it.py"}
 
 
 def test_the_package_of_the_guide_is_one() -> None:
@@ -84,6 +84,48 @@ def test_the_package_of_the_guide_is_one() -> None:
     ((name, module),) = project["project"]["entry-points"]["ebm_plugins"].items()
     assert f"{module}.py" in snippets("python")
     assert name == "coins"
+
+
+def test_every_check_is_in_the_table_with_its_false_alarm() -> None:
+    """And nothing else is; whether it is for families or samplers, too."""
+    from ebm_plugins.testing import CHECKS
+
+    rows = re.findall(
+        r"^\| `(\w+)` \| (family|sampler|both) \| (.+) \| ([\d.e-]+|none) \|$", TEXT, re.MULTILINE
+    )
+    found = {name: (kind, alarm) for name, kind, text, alarm in rows if len(text) > 20}
+    expected = {
+        check.name: (
+            "both" if len(check.kinds) == 2 else check.kinds[0],
+            f"{check.false_alarm:.0e}".replace("e-0", "e-") if check.false_alarm else "none",
+        )
+        for check in CHECKS.values()
+    }
+    assert found == expected
+    assert all(check.holds for check in CHECKS.values())
+
+
+def test_the_commands_of_the_guide_exist(tmp_path: Path) -> None:
+    from click.testing import CliRunner
+
+    from ebm_plugins.__main__ import main
+
+    for name in set(re.findall(r"python -m ebm_plugins (\w+)", TEXT)):
+        assert CliRunner().invoke(main, [name, "--help"]).exit_code == 0, name
+    written = CliRunner().invoke(main, ["new", "my-valley", "--into", str(tmp_path)])
+    assert (tmp_path / "ebm-my-valley" / "pyproject.toml").is_file(), written.output
+
+
+def test_the_guides_own_package_conforms(tmp_path: Path) -> None:
+    """Its test file as it stands there, run by pytest. False alarm under 1e-4, and the seed is fixed."""
+    for name, text in snippets("python").items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), "test_coins.py"],
+        capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert int(done.stdout.rsplit(" passed", 1)[0].rsplit(maxsplit=1)[-1]) >= 50
 
 
 def test_the_snippets_run_and_reach_the_truth(tmp_path: Path) -> None:
