@@ -14,13 +14,14 @@ import time
 import traceback
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import streamlit as st
 
 from dashboard import stage
-from ebm_plugins import plans, runs, studies
+from ebm_plugins import budget, panels, plans, runs, studies
 from ebm_plugins import registry as registries
 from ebm_plugins.records import ConfigError, Run, Training
 from ebm_plugins.registry import Registry
@@ -38,9 +39,9 @@ class Job:
 
     ``state`` is queued, running, done, stopped, failed, refused, silent (said nothing for too long and was given
     up) or left (nobody waits for it any more). ``phase``, ``step`` of ``total``, ``metrics`` so far, ``seconds``
-    and ``left`` (or None) are its progress; ``run`` with its ``stage``, or ``figures``, what
-    it made; ``spec`` what it is the run of, which differs from what was ``asked`` once it has
-    been stopped.
+    and ``left`` (or None) are its progress; ``run`` with its ``stage``, or ``figures``, or what a budget
+    was ``spent`` on with its picture in ``stage``, what it made; ``spec`` what it is the run of, which differs from
+    what was ``asked`` once it has been stopped.
     """
 
     key: str
@@ -58,6 +59,7 @@ class Job:
     run: Run | None = None
     stage: dict[str, Any] | None = None
     figures: list[Any] = field(default_factory=list)
+    spent: budget.Spent | None = None
     error: BaseException | None = None
     trace: str = ""
     seats: set[str] = field(default_factory=set)
@@ -106,6 +108,7 @@ class Engine:
         self._running: list[Job] = []
         self._seats: dict[str, Job] = {}
         self._training: OrderedDict[str, Training] = OrderedDict()
+        self._learning: dict[str, threading.Lock] = {}
         self._watcher: threading.Thread | None = None
 
     # The interface ---------------------------------------------------------------------------------------------
@@ -123,6 +126,19 @@ class Engine:
             if job is None or job.state == LEFT:
                 job = Job(key, plan.spec, plan.spec)
                 self._start(job, lambda j: self._run(j, plan.training_digest))
+            self._sit(seat, job)
+            self._jobs.move_to_end(key)
+            return job
+
+    def spend(self, spec: RunSpec, evaluations: int, seat: str = "") -> Job:
+        """The job that gives a spec's sampler so many evaluations, in place of a number of steps."""
+        plan = plans.plan(spec, self.registry)
+        key = f"{plan.spec_digest}\n{evaluations} evaluations"
+        with self._lock:
+            job = self._jobs.get(key)
+            if job is None or job.state == LEFT:
+                job = Job(key, plan.spec, plan.spec)
+                self._start(job, lambda j: self._spend(j, plan.training_digest, evaluations))
             self._sit(seat, job)
             self._jobs.move_to_end(key)
             return job
@@ -274,9 +290,7 @@ class Engine:
         payload = stage.payload(run)
         with self._lock:
             plan = plans.plan(run.spec, self.registry)
-            self._training[plan.training_digest] = run.training
-            while len(self._training) > KEPT_TRAININGS:
-                self._training.popitem(last=False)
+            self._keep(plan.training_digest, run.training)
             job.run, job.stage = run, payload
             if run.spec != job.spec:  # it was stopped: this is the run of another spec
                 if self._jobs.get(job.key) is job:
@@ -284,6 +298,42 @@ class Engine:
                 job.spec, job.key = run.spec, plan.spec_digest
                 self._jobs[job.key] = job
                 self._end(job, STOPPED)
+
+    def _spend(self, job: Job, digest: str, evaluations: int) -> None:
+        assert job.spec is not None
+        with self._taught(job, digest) as training:
+            events = budget.spend(job.spec, self.registry, evaluations, training=training, limits=self.limits)
+            for event in closing(events):
+                self._heard(job)
+                if isinstance(event, budget.Spent):
+                    self._keep(digest, event.run.training)
+                    picture = {"svg": panels.svg(event.run), "shape": panels.shape(event.run)}
+                    job.run, job.spent, job.stage = event.run, event, picture
+                else:
+                    _note(job, event)
+
+    @contextmanager
+    def _taught(self, job: Job, digest: str) -> Iterator[Training | None]:
+        """What was learned already. Several jobs begin at once on one energy: the first learns, the others wait."""
+        with self._lock:
+            lock = self._learning.setdefault(digest, threading.Lock())
+        while not lock.acquire(timeout=1.0):
+            self._heard(job)
+        try:
+            training = self._training.get(digest)
+            if training is not None:
+                lock.release()
+            yield training
+        finally:
+            self._learning.pop(digest, None)
+            if training is None:
+                lock.release()
+
+    def _keep(self, training_digest: str, training: Training) -> None:
+        with self._lock:
+            self._training[training_digest] = training
+            while len(self._training) > KEPT_TRAININGS:
+                self._training.popitem(last=False)
 
     def _study(self, job: Job, family: str, title: str, values: dict[str, Any], seed: int) -> None:
         for figure in closing(studies.study(family, title, values, seed, self.registry)):

@@ -1,0 +1,365 @@
+"""Compare: every family in one table, then samplers side by side on the same energy, start and budget."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import streamlit as st
+
+from dashboard import boundary as boundaries
+from dashboard import controls, jobs, links
+from dashboard.addresses import page_of
+from dashboard.app_pages import compare_charts
+from dashboard.app_pages.compare_charts import Entry
+from dashboard.app_pages.home import spelt
+from dashboard.boundary import boundary
+from dashboard.jobs import Engine, Job
+from dashboard.lab import session
+from dashboard.notices import ICONS, code, notice, plain, small, spelled
+from dashboard.plot import figure
+from dashboard.run_picture import panel
+from dashboard.status import headline, plain_head
+from dashboard.table import table
+from dashboard.unification import unification
+from ebm_plugins import ConfigError, contests, link
+from ebm_plugins.config import knobs
+from ebm_plugins.contests import Contest, Terms
+from ebm_plugins.plans import plan
+from ebm_plugins.records import PluginError
+from ebm_plugins.registry import Registry
+from ebm_plugins.wording import count
+
+POLL = 0.4  # seconds between looks at what is still running
+QUICK = 0.5  # that the page waits for its runs, so that it mostly paints once
+SHOWN = 2  # settings of a sampler that are named beside its picture
+VISIT = "compare: visit"
+STARTS = {"one_place": "all from one place", "preset": "from the preset's start"}
+
+
+@dataclass
+class Visit:
+    """What one session compares: the contest, the address that it was read from or written to, what in that could not
+    be used, and addresses of ours that a browser may still send."""
+
+    contest: Contest | None
+    written: links.Pairs
+    mended: list[link.Mended] = field(default_factory=list)
+    left: list[tuple[float, links.Pairs]] = field(default_factory=list)
+
+
+def compare(registry: Registry) -> None:
+    """The page."""
+    with boundary("compare", "table"):
+        answers = spelt(len(registry.families)).lower()
+        st.markdown(f"# One question, {answers} {'answer' if len(registry.families) == 1 else 'answers'}")
+        st.markdown("How do you learn from, and sample, $p(x) = e^{-E(x)}/Z$ without ever computing $Z$?")
+        unification(registry)
+    st.space("large")
+    with boundary("compare", "contest"):
+        _contest(registry)
+
+
+def visit(registry: Registry) -> Visit:
+    """The visit of this page: read from the address when that is new, else the one that the session holds."""
+    here = links.address()
+    arrived = st.session_state.get("page") != VISIT
+    st.session_state["page"] = VISIT
+    held: Visit | None = st.session_state.get(VISIT)
+    if held is not None:
+        late = {pairs for when, pairs in held.left if time.monotonic() - when < links.LAG}
+        if here == held.written or (arrived and not here) or (not arrived and here in late):
+            _address(held)
+            return held
+    query: dict[str, str | list[str]] = {}
+    for name, value in here:
+        query[name] = [*query.get(name, []), value]
+    contest, mended = contests.parse(query, registry)
+    made = st.session_state[VISIT] = Visit(contest, here, mended)
+    return made
+
+
+def change(made: Visit, registry: Registry, contest: Contest) -> None:
+    """Compare something else, and write it into the address."""
+    made.contest, made.mended = contest, []
+    made.left.append((time.monotonic(), made.written))
+    made.written = tuple(sorted(contests.write(contest, registry).items()))
+    _address(made)
+
+
+def _address(made: Visit) -> None:
+    if made.written != links.address():
+        query: dict[str, list[str]] = {}
+        for name, value in made.written:
+            query.setdefault(name, []).append(value)
+        st.query_params.from_dict(query)
+
+
+def _contest(registry: Registry) -> None:
+    made = visit(registry)
+    st.markdown("## Same energy, same budget")
+    if made.contest is not None:
+        n, budget = count(made.contest.n), count(made.contest.budget)
+        st.markdown(
+            f"{n} chains, {STARTS[made.contest.start]}; {budget} evaluations of energy or slope for each sampler."
+        )
+    links.show_mended(made)  # type: ignore[arg-type]
+    contest = made.contest
+    if contest is None:
+        notice(
+            "info", "Nothing to compare on yet.",
+            "No installed family has an energy in the plane, or on a small grid, that an installed sampler takes.",
+        )  # fmt: skip
+        return
+    fitting, refused = contests.candidates(contest.base, registry)
+    names = {key: short(title) for key, title in fitting.items()}
+    _controls(made, contest, registry, names, refused)
+    contest = made.contest or contest
+    engine = jobs.engine()
+    running = _started(engine, contest, registry)
+    _wait(list(running.values()))
+    entries = [
+        Entry(place, names[key], fitting[key], job.spent)
+        for place, (key, job) in enumerate(running.items())
+        if job.spent is not None
+    ]
+    grid = st.grid(min(4, max(2, len(running))), min_column_width=150, gap="medium")
+    for place, (key, job) in enumerate(running.items()):
+        with grid.cell(), boundary(key, "panel"):
+            _panel(made, contest, registry, engine, place, key, fitting[key], job)
+    _watch(list(running.values()), registry)
+    st.space("medium")
+    with boundary("compare", "race"):
+        _race(entries, contest, len(running))
+    with boundary("compare", "numbers"):
+        _numbers(entries, len(running))
+
+
+def _controls(
+    made: Visit, contest: Contest, registry: Registry, names: dict[str, str], refused: dict[str, str]
+) -> None:
+    """What is compared, on what, for how much."""
+    offered = contests.energies(registry)
+    options = list(offered) if contest.energy in offered else [contest.energy, *offered]
+
+    def title(text: str) -> str:
+        if text not in offered:
+            return f"{registry.families[contest.base.family].title}: your own settings"
+        family, name, _ = offered[text]
+        return f"{family.title}: {name}" if name else family.title
+
+    def chosen() -> None:
+        text = st.session_state["compare.energy"]
+        if text in offered:
+            change(made, registry, contests.on(text, offered[text][2], registry, contest))
+
+    def picked() -> None:
+        keys = st.session_state["compare.samplers"]
+        st.session_state["compare: too many"] = len(keys) > contests.MOST
+        if keys and len(keys) <= contests.MOST:
+            ordered = tuple(k for k in names if k in keys)
+            change(made, registry, replace(contest, samplers=ordered))
+
+    with st.container(border=True, key="compare controls"):
+        left, right = st.columns([400, 780], gap="medium")
+        with left:
+            controls.hold("compare.energy", contest.energy)
+            st.selectbox(
+                "Energy", options, format_func=title, key="compare.energy", on_change=chosen,
+                help="A preset whose states are in the plane, or in few enough cells to list. In links: `energy`.",
+            )  # fmt: skip
+        with right:
+            controls.hold("compare.samplers", list(contest.samplers))
+            st.pills(
+                "Samplers", list(names), selection_mode="multi", format_func=names.__getitem__, key="compare.samplers",
+                on_change=picked, help=_help(refused, registry), wrap=True,
+            )  # fmt: skip
+            if st.session_state.pop("compare: too many", False):
+                small(f"At most {contests.MOST} compete at once. Take one out first.")
+        for column, one in zip(st.columns([3, 3, 2, 2], gap="medium"), knobs(Terms), strict=True):
+            with column:
+                controls.control(
+                    one, getattr(contest, one.name), f"compare.{one.name}", _term(made, registry)
+                )
+
+
+def _term(made: Visit, registry: Registry) -> Callable[[str, Any], None]:
+    def set_value(name: str, value: Any) -> None:
+        if made.contest is not None:
+            new: dict[str, Any] = {name: value}
+            change(made, registry, replace(made.contest, **new))
+
+    return set_value
+
+
+def _help(refused: dict[str, str], registry: Registry) -> str:
+    """Which samplers are not offered, and why."""
+    lines = [
+        f"{plain(registry.samplers[k].title)}: {plain(why)}."
+        for k, why in refused.items()
+        if k in registry.samplers
+    ]
+    return "Every sampler that fits this energy, third-party ones included." + (
+        "\n\nNot offered:\n\n" + "\n\n".join(lines) if lines else ""
+    )
+
+
+def _started(engine: Engine, contest: Contest, registry: Registry) -> dict[str, Job]:
+    """A job for each who competes; the seats of those who no longer do are left."""
+    seat, running = f"{session()}/compare/", {}
+    for place, (key, spec) in enumerate(contests.rivals(contest, registry)):
+        try:
+            running[key] = engine.spend(spec, contest.budget, f"{seat}{place}")
+        except (ConfigError, PluginError) as error:  # settings that do not go together
+            running[key] = Job(key, state=jobs.REFUSED, error=error)
+    for place in range(len(running), contests.MOST):
+        engine.leave(f"{seat}{place}")
+    return running
+
+
+def _wait(running: Sequence[Job]) -> None:
+    end = time.monotonic() + QUICK
+    for job in running:
+        if not job.over:
+            job.wait(end - time.monotonic())
+
+
+def _watch(running: Sequence[Job], registry: Registry) -> None:
+    """One line: what is being made, or that all of it can be sent to somebody."""
+    over = sum(job.over for job in running)
+    if over == len(running):
+        small("All of this is in the address: copy it and a reader sees these same numbers.")
+        return
+
+    @st.fragment(run_every=POLL)
+    def watch() -> None:
+        if sum(job.over for job in running) != over:
+            st.rerun()
+        job = next((j for j in running if not j.over and j.state == jobs.RUNNING), None)
+        said = "Waiting for other runs to end"
+        if job is not None and job.spec is not None:
+            said = headline(job, plan(job.spec, registry))
+        small(f":material/hourglass_top: {plain(said)}; {over} of {len(running)} are done.")
+
+    watch()
+
+
+def _panel(
+    made: Visit,
+    contest: Contest,
+    registry: Registry,
+    engine: Engine,
+    place: int,
+    key: str,
+    title: str,
+    job: Job,
+) -> None:
+    """One who competes: its name and settings, its picture, its verdict."""
+    name = short(title)
+    st.markdown(f"##### {plain(name)}")
+    spec = contests.spec_of(contest, key, registry)
+    _settings(made, contest, registry, key, dict(spec.sample))
+    if job.over and job.spent is None:
+        _failed(engine, key, job)
+        return
+    verdict = job.spent.run.verdict if job.spent is not None else None
+    said = f"{verdict.head} {verdict.text}" if verdict is not None else "being made"
+    panel(
+        job.stage if job.spent is not None else None,
+        place,
+        key=f"compare.{place}.picture",
+        alt=f"{name}: {said}",
+    )
+    if job.spent is None or verdict is None:
+        st.skeleton(110)
+        return
+    st.markdown(f"{ICONS.get(verdict.status, ICONS['info'])} **{plain_head(verdict.head)}**")
+    small(verdict.text)
+    run = job.spent.run.spec
+    query = dict(parse_qsl(urlsplit(link.write(run, registry)).query, keep_blank_values=True))
+    st.page_link(
+        page_of(registry.families[run.family]), label="Watch this run", icon=":material/play_circle:", query_params=query,
+        help=f"{plain(title)} on its own page, with these settings, seed and steps.",
+    )  # fmt: skip
+
+
+def _settings(made: Visit, contest: Contest, registry: Registry, key: str, values: dict[str, Any]) -> None:
+    """The settings in force in small print, and all of them behind a button."""
+    own = contests.settings_of(key, registry)
+    if not own:
+        small("No settings")
+        return
+
+    def set_value(name: str, value: Any) -> None:
+        settings = {**contest.settings, key: {**contest.settings.get(key, {}), name: value}}
+        change(made, registry, replace(contest, settings=settings))
+
+    named = [k for k in own if not k.more and k.kind in ("int", "float") and values.get(k.name, k.default)][
+        :SHOWN
+    ]
+    shown = ", ".join(f"{k.title} {controls.number(values.get(k.name, k.default))}" for k in named)
+    with st.popover(
+        shown or "Settings", icon=":material/tune:", type="tertiary", key=f"compare.{key}.settings"
+    ):
+        controls.config(own, values, f"compare.{key}", set_value)
+
+
+def _failed(engine: Engine, key: str, job: Job) -> None:
+    """Why one who competes has no picture. The others still have theirs."""
+    if isinstance(job.error, ConfigError):
+        notice("bad", "Not run.", f"{code(job.error.field)}: {plain(boundaries.sentence(job.error))}")
+    elif job.state == jobs.SILENT:
+        boundaries.stopped(key, job.phase or "sample", f"{job.error} It was given up.", job.trace)
+    elif job.error is not None:
+        boundaries.show(job.error, key, job.phase or "sample", job.trace)
+    st.button(
+        "Try again",
+        icon=":material/refresh:",
+        key=f"compare.{key}.again",
+        on_click=engine.forget,
+        args=(job,),
+    )
+
+
+def _race(entries: Sequence[Entry], contest: Contest, rivals: int) -> None:
+    st.markdown("### Who gets there first?")
+    if entries and len(entries) == rivals and all(e.spent.distance is None for e in entries):
+        truth = entries[0].spent.run.truth
+        notice("info", "There is no exact answer here.", truth.reason if truth is not None else "")
+        return
+    if not entries:
+        st.skeleton(352)
+        return
+    fig, alt = compare_charts.race(entries, contest.budget)
+    figure(fig, key="compare.race", height=320, alt=alt)
+    small(
+        f"Total variation against work done. Nothing can stay below the band. {compare_charts.arrivals(entries, plain)}"
+    )
+
+
+def _numbers(entries: Sequence[Entry], rivals: int) -> None:
+    st.markdown("### The numbers")
+    if not entries:
+        st.skeleton(48 + 62 * rivals)
+        return
+    rows = []
+    for entry in entries:
+        verdict = entry.spent.run.verdict
+        assert verdict is not None
+        rows.append(compare_charts.row(entry, verdict.status, verdict.head))
+    table(compare_charts.COLUMNS, rows, key="compare.numbers", label="What each sampler made of the budget")
+    run = entries[0].spent.run
+    small(
+        f"{spelled(rivals, 'sampler')}, {count(len(run.sampling.last))} chains each, from the same start with seed "
+        f"{run.spec.seed}. Every state whose energy or slope is asked for counts one, warm-up and refusals included."
+    )
+
+
+def short(title: str) -> str:
+    """‘ULA’ of ‘Unadjusted Langevin (ULA)’; a title without such a name as it is."""
+    found = re.search(r"\(([A-Z][\w-]{1,9})\)$", title)
+    return found[1] if found else title
