@@ -4,6 +4,8 @@ A run is 'as close as n draws can be' only when its total variation is under the
 *and* its mean energy within 2.6 standard errors of the exact one. Each is missed by chance 2.5 and 0.9 times in
 100, so a perfect sampler is doubted about 3 times in 100. The last states of different chains are independent
 draws; where there are fewer than 50, the second half of the run is pooled and counts for its effective draws.
+
+A run that is far off is called biased only where more of it would change nothing (:mod:`ebm_plugins.settling`).
 """
 
 from __future__ import annotations
@@ -13,15 +15,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ebm_plugins import recalled
+from ebm_plugins import recalled, settling
 from ebm_plugins.records import Array, Run
-from ebm_plugins.wording import count, join, number, percent, ratio
+from ebm_plugins.wording import count, join, number, percent, plural, ratio
 
 MOST_ERRORS = 2.6  # standard errors of the mean energy
 GROSS_ERRORS, GROSS_VARIATION = 5.0, 1.5  # beyond these, chance is no explanation
-FEW = 50  # states under which a run's second half is pooled
+FEW = settling.CROWD  # states under which a run's second half is pooled
 LEAST = 12  # effective draws under which nothing can be said
-SEPARATE = 1.05  # R-hat above which single chains do not see the whole
+SHORT = 20  # steps under which a run that is far off is not called anything, unless it has settled
+SEPARATE = settling.AGREE
 MOST_POOLED = 20_000
 PERFECT = "A perfect sampler is doubted about 3 times in 100."
 
@@ -145,7 +148,15 @@ def _diverged(run: Run, explain: str) -> Verdict:
         shown = "The start is shown." if step == 1 else "The start itself has no finite energy."
     else:
         shown = f"The last good step, {count((step - 1) * every)}, is shown."
-    cause = "" if explain else "The states or their energy left the range of numbers. Try a smaller step."
+    stepped = hasattr(run.configs.sample, "step_size")
+    if explain:
+        cause = ""
+    elif step == 1 and not stepped:
+        cause = "The first states that the sampler returned, or their energy, are not finite numbers. That is a fault in one of the two."
+    else:
+        cause = join(
+            "The states or their energy left the range of numbers.", "Try a smaller step." if stepped else ""
+        )
     by = "at" if every == 1 else "by"
     return Verdict("bad", f"Diverged {by} step {count(step * every)}.", join(cause, shown, explain))
 
@@ -177,21 +188,31 @@ def _compared(run: Run, found: Comparison, explain: str) -> Verdict:
     if found.close:
         text = join(_whole(run, found), _seldom(run), explain)
         return Verdict("good", f"As close as {count(found.draws)} draws can be.", text)
-    thing, in_a_well = _worst(run, found)
-    rhat = run.report.rhat if run.report is not None else float("nan")
+    thing, state = _worst(run, found), settling.state(run)
+    settled, biased = state == "settled", run.exactness == "biased"
     if not found.gross:
         more = f"{PERFECT} Run on, or change the seed, to tell."
-        if run.exactness == "biased":
+        if biased and settled:
             more = "This method is biased, and more steps do not take that away. " + more
         head = f"Not quite as close as {count(found.draws)} draws can be."
         return Verdict("warn", head, join(thing, more, explain))
-    if run.exactness == "biased" and not in_a_well and not rhat > SEPARATE:
+    if biased and settled:
         more = "This method is not exact, and more steps do not take that away. Take smaller ones, or an exact method."
         return Verdict("warn", "Biased.", join(thing, explain or more))
-    if rhat <= 1.01 and not in_a_well and run.exactness != "biased":
+    rhat = run.report.rhat if run.report is not None else float("nan")
+    if settled and (rhat <= 1.01 or run.exactness == "exact"):
         more = "The chains agree with each other, so either all of them miss the same part, or this is not the right target."
         return Verdict("bad", "Mixed, but not to the exact answer.", join(thing, more, explain))
+    steps = _steps(run)
+    if steps < SHORT or (biased and state == "unknown"):
+        more = f"After {plural(steps, 'step')} that may still be where it started. Run more of them."
+        return Verdict("warn", "Too early to tell.", join(thing, more))
     return Verdict("bad", "Has not mixed.", join(thing, explain or "Run more steps, or take larger ones."))
+
+
+def _steps(run: Run) -> int:
+    """How many steps each chain has taken."""
+    return (len(run.sampling.traces) - 1) * int(getattr(run.configs.sample, "every", 1) or 1)
 
 
 def _whole(run: Run, found: Comparison) -> str:
@@ -222,8 +243,8 @@ def _seldom(run: Run) -> str:
     return f"{start}, so averages along one path are not to be trusted yet."
 
 
-def _worst(run: Run, found: Comparison) -> tuple[str, bool]:
-    """The thing that is most off, named, and whether it is a well."""
+def _worst(run: Run, found: Comparison) -> str:
+    """The thing that is most off, named."""
     truth = run.truth
     assert truth is not None
     wells = truth.wells
@@ -233,13 +254,11 @@ def _worst(run: Run, found: Comparison) -> tuple[str, bool]:
         worst = int(np.argmax(np.abs(off)))
         if abs(off[worst]) > MOST_ERRORS:
             name, share = wells[worst].name.lower(), percent(found.shares[worst])
-            return f"The {name} well holds {share} of the particles instead of {percent(exact[worst])}.", True
+            return f"The {name} well holds {share} of the particles instead of {percent(exact[worst])}."
     if abs(found.errors) > MOST_ERRORS:
         off_by = number(abs(found.errors), 1) if abs(found.errors) < 1000 else "over 1000"
-        text = f"The mean energy is {number(found.energy)} instead of {number(truth.mean_energy)}, {off_by} standard errors off."
-        return text, False
-    text = f"Total variation is {number(found.total_variation)}, where {count(found.draws)} exact draws stay under {number(found.floor[2])}."
-    return text, False
+        return f"The mean energy is {number(found.energy)} instead of {number(truth.mean_energy)}, {off_by} standard errors off."
+    return f"Total variation is {number(found.total_variation)}, where {count(found.draws)} exact draws stay under {number(found.floor[2])}."
 
 
 __all__ = ["Comparison", "Verdict", "compare", "judge", "pooled", "too_large"]

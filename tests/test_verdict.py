@@ -95,13 +95,19 @@ def test_chains_that_stay_in_their_wells_are_named_even_where_the_crowd_is_right
     assert "a single particle seldom leaves its well" in verdict.text
 
 
+def stuck(states, draws=40):
+    """Chains that stay where these states (n, 2) are, but for a little: traces (draws, ≤ 64, 2)."""
+    rng = np.random.default_rng(13)
+    return states[None, :64] + 0.05 * rng.standard_normal((draws, min(64, len(states)), 2))
+
+
 def test_a_missed_well_is_named_first():
     rng = np.random.default_rng(2)
     states = TRUTH.draw(3000, rng)
     right = states[:, 0] > 0.9
     keep = np.concatenate([states[~right], states[right][: len(states[right]) // 5]])[:1500]
     keep = keep[rng.permutation(len(keep))][:300]
-    verdict = judge(made(keep))
+    verdict = judge(made(keep, traces=stuck(keep)))
     assert verdict.status == "bad"
     assert verdict.head == "Has not mixed."
     assert verdict.text.startswith("The right well holds ")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ebm_plugins import landscapes, starts
+from ebm_plugins import landscapes, settling, starts
 from ebm_plugins.records import Lens, Run
 from ebm_plugins.specs import RunSpec
 
@@ -147,7 +147,11 @@ def explain(run: Run) -> str:
     rate = run.sampling.metrics.get("acceptance")
     if rate is not None and len(rate) and np.mean(rate) < 0.2:
         return f"Only {100 * np.mean(rate):.0f} % of the proposals are accepted. {_advice(run, 'Try')}"
-    if _method(run) in ("ula", "annealed-langevin") and _curvature(run) * _step(run) > 0.5:
+    if (
+        _method(run) in ("ula", "annealed-langevin")
+        and _curvature(run) * _step(run) > 0.5
+        and settling.state(run) == "settled"  # before that nobody can see a bias
+    ):
         return (
             "The step is long for the curvature here, and an unadjusted step has a bias that grows with its size. "
             f"{_advice(run, 'Try')} MALA has none at any step."

@@ -169,7 +169,7 @@ SAID = {
     "Too bold": "warn",
     "The scale tunes itself": "good",
     "A lopsided proposal": "good",
-    "Lopsided, and not corrected": "bad",
+    "Lopsided, and not corrected": "warn",
     "Guess anywhere": "good",
     "Two wells, one start": "bad",
     "Two wells, with hot copies": "good",
