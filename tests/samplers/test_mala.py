@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -13,7 +14,7 @@ from ebm_plugins import Plane, Target, Vectors, landscapes
 from ebm_plugins.chains import Adjusted
 from ebm_plugins.samplers import hmc, mala, ula
 from ebm_plugins.testing.cells import drawn
-from ebm_plugins.testing.statistics import confirm, rank_test
+from ebm_plugins.testing.kernels import drift, ranks
 
 ALARM = 1e-6  # false alarm of each statistical test here
 CONFINEMENT = 0.05
@@ -48,17 +49,15 @@ def run(sampler, target: Target, x: np.ndarray, seed: int, **values) -> list[np.
     return [s.value for s in sampler.sample(target, config, np.random.default_rng(seed), x)]
 
 
+EXACT = drawn(lambda n, rng: exact_wells(n, int(rng.integers(2**31))), wells().energy)
+
+
 def drifts(sampler, **values) -> bool:
     """Whether exact draws are exact no more after 40 steps, by the kit's test. False alarm 1e-6."""
-    exact = drawn(lambda n, rng: exact_wells(n, int(rng.integers(2**31))), wells().energy)
-
-    def after(stage: int) -> float:
-        rng = np.random.default_rng([1, stage])
-        x = exact.draw(15_000 << stage, rng)
-        moved = run(sampler, wells(), x, stage, steps=40, every=40, **values)[-1]
-        return exact.fit(moved, rng)
-
-    return bool(confirm({"40 steps": after}, ALARM).against)
+    config = sampler.Config(steps=40, every=40, **values)
+    return bool(
+        drift(lambda x, rng: next(sampler.sample(wells(), config, rng, x)).value, EXACT, 15_000).against
+    )
 
 
 @pytest.mark.parametrize(
@@ -83,16 +82,9 @@ def uneven(step: Callable[[np.ndarray, np.random.Generator], np.ndarray]) -> boo
     """Whether Gandy and Scott's (2020) rank test speaks against a kernel. False alarm 1e-6."""
 
     def walk(x: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
-        found = [x]
-        for _ in range(7):
-            found.append(step(found[-1], rng))
-        return found[1:]
+        return list(itertools.accumulate(range(7), lambda y, _: step(y, rng), initial=x))[1:]
 
-    def ranks(stage: int) -> float:
-        rng = np.random.default_rng([11, stage])
-        return rank_test(walk, exact_wells(15_000 << stage, 12 + stage), [wells().energy], rng)
-
-    return bool(confirm({"ranks": ranks}, ALARM).against)
+    return bool(ranks(walk, EXACT, [wells().energy], 15_000).against)
 
 
 @pytest.mark.parametrize(
