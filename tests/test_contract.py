@@ -12,7 +12,19 @@ from typing import Any
 import pytest
 
 import ebm_plugins
-from ebm_plugins import config, hookspecs, link, records, registry, runs, spaces, specs, starts, targets
+from ebm_plugins import (
+    config,
+    hookspecs,
+    link,
+    records,
+    registry,
+    runs,
+    spaces,
+    specs,
+    starts,
+    targets,
+    testing,
+)
 
 REQUIRED = dataclasses.MISSING
 EMPTY: Any = {}  # a read-only empty mapping
@@ -24,11 +36,17 @@ FIELDS: dict[type, dict[str, Any]] = {
         "section": "Models", "gradient": None, "state_space": None, "learns": None, "log_partition": None,
         "bracket": None, "support": None, "exactness": "asymptotic", "methods": (), "clamps": False, "lens": None,
         "presets": EMPTY, "example": None, "figures": EMPTY, "studies": EMPTY, "box": None, "learn": "",
-        "explain": None,
+        "explain": None, "reversible": False,
     },
     records.Sampler: {
         "key": REQUIRED, "title": REQUIRED, "summary": REQUIRED, "accepts": REQUIRED, "config": REQUIRED,
-        "sample": REQUIRED, "needs_gradient": False, "exactness": "asymptotic", "lens": None,
+        "sample": REQUIRED, "needs_gradient": False, "exactness": "asymptotic", "lens": None, "reversible": False,
+    },
+    testing.Result: {
+        "check": REQUIRED, "outcome": REQUIRED, "figure": "", "seconds": 0.0, "message": "",
+    },
+    testing.Conformance: {
+        "passed": REQUIRED, "failed": REQUIRED, "skipped": REQUIRED, "seconds": REQUIRED, "expected": 0, "failures": (),
     },
     records.Dataset: {
         "key": REQUIRED, "title": REQUIRED, "summary": REQUIRED, "space": REQUIRED, "load": REQUIRED,
@@ -108,9 +126,14 @@ SIGNATURES: dict[Any, Any] = {
     spaces.Space.noise: lambda self, n, rng: None,
     spaces.Space.corrupt: lambda self, x, kind, amount, rng: None,
     spaces.Space.restrict: lambda self, count: None,
+    testing.check_all: lambda record, registry, seed=0: None,
+    testing.conformance: lambda key, registry, seed=0: None,
+    testing.summary: lambda results: None,
+    testing.parametrize_with_checks: lambda items, *, registry=None, expected_failures=None, seed=0: None,
     records.ConfigError.__init__: lambda self, field, expected, got: None,
     records.PluginError.__init__: lambda self, plugin, part, message: None,
     records.exactness_of: lambda record, config: None,
+    records.reversible_of: lambda record, config: None,
     records.Family.states: lambda self, space: None,
     records.Family.needs_data: lambda self, config: None,
 }

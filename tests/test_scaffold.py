@@ -18,7 +18,7 @@ from ebm_plugins.__main__ import main
 from ebm_plugins.scaffold import BadNameError, write
 
 ROOT = Path(ebm_plugins.__file__).parents[1]
-MODERN = Path(__file__).parent / "installed" / "modern_hopfield"
+PACKAGES = [Path(__file__).parent / "installed" / name for name in ("modern_hopfield", "ising", "flips")]
 PAGE = """
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
@@ -76,8 +76,8 @@ def test_a_folder_that_exists_is_left_alone(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A fresh environment with this project, a package that ``new`` wrote, and the modern Hopfield network; its Python
-    and the new package's folder."""
+    """A fresh environment with this project, a package that ``new`` wrote, and the third-party packages that are worked
+    examples; its Python and the new package's folder."""
     home = tmp_path_factory.mktemp("scaffold")
     written = CliRunner().invoke(main, ["new", "two-hills", "--into", str(home)])
     assert written.exit_code == 0, written.output
@@ -99,7 +99,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         "--no-build-isolation",
         "--no-index",
         str(folder),
-        str(MODERN),
+        *map(str, PACKAGES),
     )
     return python, folder
 
@@ -119,8 +119,9 @@ def test_it_is_found_and_conforms(installed: tuple[Path, Path]) -> None:
     listing = json.loads(_run(python, "-m", "ebm_plugins", "list", "--json").stdout)
     found = {r["key"]: r["provider"]["name"] for r in listing["families"]}
     assert (found["two-hills"], found["modern-hopfield"]) == ("ebm-two-hills", "ebm-modern-hopfield")
-    said = _run(python, "-m", "ebm_plugins", "check", "two-hills", "modern-hopfield").stdout
-    assert said.count("0 failed, 0 expected failures") == 2
+    keys = ("two-hills", "modern-hopfield", "ising", "flips")
+    said = _run(python, "-m", "ebm_plugins", "check", *keys).stdout
+    assert said.count("0 failed, 0 expected failures") == len(keys)
     assert "  no_drift " in said
 
 
