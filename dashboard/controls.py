@@ -12,6 +12,8 @@ from typing import Any
 
 import streamlit as st
 
+from dashboard.late import hold as hold
+from dashboard.late import stale
 from dashboard.notices import error_line, expected, plain, small
 from ebm_plugins import ConfigError
 from ebm_plugins.config import Knob, knobs
@@ -117,12 +119,6 @@ def control(one: Knob, value: Any, key: str, change: Change) -> None:
         _typed(one, value, common)
 
 
-def hold(key: str, value: Any) -> None:
-    """Set a widget's state to the value in force, and leave it alone where it already is."""
-    if key not in st.session_state or st.session_state[key] != value:
-        st.session_state[key] = value
-
-
 def choose(
     title: str, options: Sequence[Any], value: Any, *, show: Callable[[Any], str] = words, **common: Any
 ) -> None:
@@ -136,7 +132,7 @@ def choose(
 
 def _moved(name: str, key: str, change: Change, kind: str) -> None:
     value = st.session_state[key]
-    if value is None:
+    if value is None or stale(key):
         return
     change(name, float(value) if kind == "float" else int(value) if kind == "int" else value)
 
@@ -240,12 +236,16 @@ def _whole(bound: float | None) -> int | None:
 
 
 def _moved_part(name: str, key: str, index: int, before: tuple[Any, ...], change: Change, kind: str) -> None:
+    if stale(key):
+        return
     value = st.session_state[key]
     new = (*before[:index], float(value) if kind == "float" else int(value), *before[index + 1 :])
     change(name, new)
 
 
 def _moved_list(one: Knob, key: str, change: Change) -> None:
+    if stale(key):
+        return
     text = st.session_state[key]
     try:
         change(one.name, one.decode(text))

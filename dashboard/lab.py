@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import jobs, links, panel, start_panel, status, tabs
+from dashboard import jobs, late, links, panel, start_panel, status, tabs
 from dashboard.boundary import boundary
 from dashboard.jobs import Job
 from dashboard.links import Visit
@@ -55,11 +55,12 @@ def lab(key: str) -> None:
             ready = bool(visit.shown or job.over)
             host = st.container() if ready else st.skeleton(_height(made))
         below = st.container()
-    with right, boundary(key, "controls"):
+    with right, boundary(key, "controls"), late.panel(partial(links.heard, visit)):
         panel.draw(visit, made, registry, error)
     job.wait(QUICK)
     if _was_stopped(visit) or (error is None and _refusal(job) is not None):
         st.rerun()  # the controls are drawn: draw them again with where it stopped, or with what was refused
+    links.tell(visit)
     if job.run is not None:
         visit.shown = job
     if visit.shown is not None or job.over:

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from dashboard.notices import code, notice, plain, spelled
 from ebm_plugins import ConfigError, PluginError, RunSpec, link, starts
@@ -20,7 +21,8 @@ from ebm_plugins.plans import plan
 from ebm_plugins.registry import Registry
 from ebm_plugins.stamps import Stamp, read_stamp
 
-LAG = 3.0  # seconds in which a browser may still send the address that it had before our last change of it
+LAG = 3.0  # seconds in which a request may still hold an old address of ours after one that held the new one
+OURS = 32  # old addresses of ours that are remembered
 Pairs = tuple[tuple[str, str], ...]
 
 
@@ -31,29 +33,32 @@ class Visit:
     ``spec`` is the last one that resolved; ``asked`` differs from it only while ``error`` says why it cannot be
     used. ``mended`` names what the address held that could not be used. ``before_drawn`` is the start that a
     drawn one replaced, ``shown`` the last job whose run was on the page,
-    ``job`` the one that is waited for, ``stamp`` what a copied link says of its run.
+    ``job`` the one that is waited for, ``stamp`` what a copied link says of its run. ``written`` is the address
+    of what is asked, sorted (``pairs`` as it is written), ``told`` the one that the browser was last told, ``heard`` when it first sent that back (None
+    while it has not), ``left`` our addresses of before.
     """
 
     family: str
     spec: RunSpec
     asked: RunSpec
     written: Pairs = ()
+    pairs: Pairs = ()
+    told: Pairs = ()
+    heard: float | None = None
     mended: list[Mended] = field(default_factory=list)
     error: ConfigError | PluginError | None = None
     before_drawn: starts.Start | None = None
     shown: Any = None
     job: Any = None
     stamp: Stamp | None = None
-    left: list[tuple[float, Pairs]] = field(
-        default_factory=list
-    )  # own addresses of before, and when they were left
+    left: list[Pairs] = field(default_factory=list)
 
-    def late(self) -> set[Pairs]:
-        """The addresses that were ours a moment ago. A browser that sends one has not yet heard of the newer one
-        (clicks that follow fast on one another do that): it asks for nothing."""
-        now = time.monotonic()
-        self.left = [(when, pairs) for when, pairs in self.left if now - when < LAG]
-        return {pairs for _, pairs in self.left}
+    def late(self, here: Pairs) -> bool:
+        """Whether this address is one of ours that the browser has not yet heard to be out of date: it asks for
+        nothing, however long that takes. (The back button says of itself that it is one.)"""
+        if here not in self.left or getattr(get_script_run_ctx(), "is_history_navigation", False):
+            return False
+        return self.heard is None or time.monotonic() - self.heard < LAG
 
 
 def visit(family: str, registry: Registry) -> Visit:
@@ -65,21 +70,24 @@ def visit(family: str, registry: Registry) -> Visit:
     arrived = st.session_state.get("page") != family
     st.session_state["page"] = family
     held: Visit | None = st.session_state.get(_key(family))
-    if held is not None and (here == held.written or (arrived and not here)):
-        if here != held.written:
-            _write(held, registry)
+    if held is not None and here == held.written:
+        if held.heard is None:
+            held.heard = time.monotonic()
+        held.told = here
         return held
-    if held is not None and not arrived and here in held.late():
-        _write(held, registry)
+    if held is not None and (not here if arrived else held.late(here)):
+        if here not in held.left:
+            held.left, held.heard = [*held.left, here][-OURS:], None
         return held
     query: dict[str, str | list[str]] = {}
     for name, value in here:
         query[name] = [*query.get(name, []), value]
     spec, mended = link.parse(query, registry, family)
-    made = Visit(family, spec, spec, written=here, mended=mended)
+    made = Visit(family, spec, spec, written=here, told=here, heard=time.monotonic(), mended=mended)
     made.stamp = read_stamp(dict(here).get("v", ""))
     if held is not None:
         made.shown = held.shown
+        made.left = [*held.left, held.written][-OURS:]
     st.session_state[_key(family)] = made
     return made
 
@@ -89,8 +97,20 @@ def address() -> Pairs:
     return tuple(sorted((k, v) for k in st.query_params for v in st.query_params.get_all(k)))
 
 
+def heard(made: Visit) -> bool:
+    """Whether the request that is being answered knows of the last change."""
+    return address() == made.told == made.written
+
+
+def tell(made: Visit) -> None:
+    """Write the address of what is asked. After the controls are drawn: a browser that has it has their values."""
+    made.told = made.written
+    if made.written != address():
+        st.query_params.from_dict(dict(made.pairs or made.written))
+
+
 def change(made: Visit, registry: Registry, spec: RunSpec, *, adapt: bool = False) -> None:
-    """Ask for another spec, and write it into the address. One that does not resolve is kept with its error.
+    """Ask for another spec, with its address (which ``tell`` writes). One that does not resolve is kept with its error.
 
     ``adapt`` lets go of what the spec inherited and can no longer use (rows of another dataset, settings of
     another sampler).
@@ -103,7 +123,7 @@ def change(made: Visit, registry: Registry, spec: RunSpec, *, adapt: bool = Fals
         return
     made.spec = made.asked = resolved
     made.error = None
-    _write(made, registry)
+    _address(made, registry)
 
 
 def adapted(spec: RunSpec, registry: Registry) -> RunSpec:
@@ -130,7 +150,10 @@ def setter(made: Visit, registry: Registry, part: str) -> Callable[[str, Any], N
     training that was stopped, so a change of its config lets go of them."""
 
     def set_value(name: str, value: Any) -> None:
-        new: dict[str, Any] = {part: {**getattr(made.asked, part), name: value}, "sample_stop": None}
+        values = getattr(made.asked, part)
+        if name in values and values[name] == value:
+            return
+        new: dict[str, Any] = {part: {**values, name: value}, "sample_stop": None}
         if part == "train":
             new["train_stop"] = None
         change(made, registry, replace(made.asked, **new))
@@ -157,11 +180,9 @@ def _key(family: str) -> str:
     return f"{family}: visit"
 
 
-def _write(made: Visit, registry: Registry) -> None:
+def _address(made: Visit, registry: Registry) -> None:
     query = urlsplit(link.write(made.spec, registry)).query
-    pairs = parse_qsl(query, keep_blank_values=True)
-    if made.written != (now := tuple(sorted(pairs))):
-        made.left.append((time.monotonic(), made.written))
-        made.written = now
-    if made.written != address():
-        st.query_params.from_dict(dict(pairs))
+    made.pairs = tuple(parse_qsl(query, keep_blank_values=True))
+    if made.written != (now := tuple(sorted(made.pairs))):
+        made.left = [*made.left, made.written][-OURS:]
+        made.written, made.heard = now, None

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import controls, links, start_panel
+from dashboard import controls, late, links, start_panel
 from dashboard.links import Visit
 from dashboard.notices import code, error_line, expected, plain, small
 from dashboard.rows import pick_rows
@@ -72,15 +72,16 @@ def _preset(visit: Visit, made: Plan, registry: Registry) -> None:
         return
     key = f"{visit.family}.preset"
     name = link.preset_of(visit.spec, registry)
-    controls.hold(key, name or OWN)
+    late.hold(key, name or OWN)
 
     def chosen() -> None:
         name = st.session_state[key]
         if name in made.family.presets:
+            late.whole()
             links.change(visit, registry, made.family.presets[name])
 
     st.selectbox(
-        "Preset", presets if name else [OWN, *presets], key=key, on_change=chosen,
+        "Preset", presets if name else [OWN, *presets], key=key, on_change=late.guard(key, chosen),
         help="A named set of values for everything below. Changing any of them makes it your own.",
     )  # fmt: skip
 
@@ -136,7 +137,8 @@ def _dataset(visit: Visit, made: Plan, registry: Registry, error: ConfigError | 
         about = (described.summary if described else "") + " In links: `data`."
         controls.choose(
             "Data" if learns else "Space", list(offered), visit.asked.dataset or made.spec.dataset,
-            show=lambda k: offered.get(k, k), key=key, on_change=chosen, help=about.strip(),
+            show=lambda k: offered.get(k, k), key=key,
+            on_change=late.guard(key, chosen), help=about.strip(),
         )  # fmt: skip
     _at("data", error)
 
@@ -156,7 +158,7 @@ def _sampler(visit: Visit, made: Plan, registry: Registry, error: ConfigError | 
     if len(offered) > 1:
         controls.choose(
             "Sampler", list(offered), made.spec.sampler, show=lambda k: offered.get(k, k), key=key,
-            on_change=chosen, help=f"{summary} In links: `sampler`.",
+            on_change=late.guard(key, chosen), help=f"{summary} In links: `sampler`.",
         )  # fmt: skip
     _at("sampler", error)
     return refused
@@ -182,6 +184,8 @@ def _not_offered(refused: dict[str, str], registry: Registry) -> None:
 
 def _set_seed(visit: Visit, registry: Registry) -> Callable[[str, Any], None]:
     def set_seed(_name: str, value: Any) -> None:
+        if int(value) == visit.asked.seed:
+            return
         spec = replace(visit.asked, seed=int(value), train_stop=None, sample_stop=None)
         links.change(visit, registry, spec)
 

@@ -11,6 +11,7 @@ import streamlit as st
 from PIL import Image
 
 from dashboard import controls
+from dashboard.late import guard, hold
 from dashboard.notices import plain, small
 from ebm_plugins import Data
 from ebm_plugins.pictures import picture, row_name
@@ -46,10 +47,10 @@ def _pills(
     title: str,
     help: str,
 ) -> None:
-    controls.hold(key, [r for r in chosen if r < len(data.x)])
+    hold(key, [r for r in chosen if r < len(data.x)])
     st.pills(
         title, range(len(data.x)), selection_mode="multi", key=key, help=help, width="stretch",
-        format_func=lambda r: _label(data, r), on_change=lambda: _changed(key, change),
+        format_func=lambda r: _label(data, r), on_change=guard(key, lambda: _changed(key, change)),
     )  # fmt: skip
 
 
@@ -129,7 +130,7 @@ def _tile(
     change: Callable[[tuple[int, ...]], None],
 ) -> None:
     tick = f"{key} {row}"
-    controls.hold(tick, row in chosen)
+    hold(tick, row in chosen)
 
     def ticked() -> None:
         """All ticks of the page as they stand now: several may come before the page is drawn again."""
@@ -142,7 +143,7 @@ def _tile(
         shown = picture(data, row)
         if shown is not None:
             st.image(shown, width=56, alt=row_name(data, row))
-        st.checkbox(plain(row_name(data, row)), key=tick, on_change=ticked)
+        st.checkbox(plain(row_name(data, row)), key=tick, on_change=guard(tick, ticked))
 
 
 def _changed(key: str, change: Callable[[tuple[int, ...]], None]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard import controls, links
+from dashboard.late import guard
 from dashboard.links import Visit
 from dashboard.notices import error_line, expected, small
 from dashboard.rows import pick_rows
@@ -41,7 +42,7 @@ def draw(visit: Visit, made: Plan, registry: Registry, error: ConfigError | None
         _set(visit, registry, _turned(start, st.session_state[key], visit, made))
 
     controls.choose(
-        "Start", kinds, start.name, show=TITLES.__getitem__, key=key, on_change=chosen,
+        "Start", kinds, start.name, show=TITLES.__getitem__, key=key, on_change=guard(key, chosen),
         help="Where sampling begins. " + " ".join(f"{TITLES[k]}: {HELP[k]}" for k in kinds) + " In links: `start`.",
     )  # fmt: skip
     change = _changer(visit, registry, start)
@@ -81,7 +82,8 @@ def draw_more(visit: Visit, made: Plan, registry: Registry, error: ConfigError |
     if isinstance(start, starts.Corrupted) and len(made.space.corruptions) > 1:
         controls.choose(
             "Damage", list(made.space.corruptions), start.kind, show=lambda k: KINDS.get(k, controls.words(k)),
-            key=f"{key}.kind", on_change=lambda: change("kind", st.session_state[f"{key}.kind"]),
+            key=f"{key}.kind",
+            on_change=guard(f"{key}.kind", lambda: change("kind", st.session_state[f"{key}.kind"])),
             help="How the rows are damaged: some coordinates flipped, set to 0, or made noisy. In links: `start.kind`.",
         )  # fmt: skip
     controls.control(_count("copies", start.copies, made), start.copies, f"{key}.copies", change)
@@ -121,6 +123,8 @@ def _changer(visit: Visit, registry: Registry, start: starts.Start) -> Callable[
     def change(name: str, value: Any) -> None:
         now = visit.asked.start  # two controls may be moved before the page is drawn again
         base = now if now is not None and type(now) is type(start) else start
+        if base == now and getattr(base, name) == value:
+            return
         _set(visit, registry, replace(base, **{name: value}))
 
     return change

@@ -1,0 +1,93 @@
+"""Requests that a browser sent before it heard of our last change: they still hold the values of before.
+
+While a run goes, the page asks every 0.3 s how far it is, and every request brings the values of all widgets. When a
+preset has just given the controls new values, a request that was under way brings the old ones, and Streamlit calls
+that a change. Nobody made it: a value that we have ourselves replaced, or of a control that is no longer on the page,
+is no change until the browser has shown, by sending the address that goes with our values, that it has heard of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import streamlit as st
+
+
+@dataclass
+class Panel:
+    """What is known of the controls of one session: those drawn last (``shown``), those drawn since the panel was
+    begun, all there ever were, the last value given to each, and the values that were taken from them."""
+
+    heard: Callable[[], bool] = lambda: True
+    drawing: bool = False
+    whole: bool = False
+    shown: set[str] = field(default_factory=set)
+    begun: set[str] = field(default_factory=set)
+    known: set[str] = field(default_factory=set)
+    given: dict[str, Any] = field(default_factory=dict)
+    taken: dict[str, list[Any]] = field(default_factory=dict)
+
+
+@contextmanager
+def panel(heard: Callable[[], bool]) -> Iterator[None]:
+    """The panel's controls are drawn in here. ``heard``: whether a request knows of all that was changed."""
+    known = _panel()
+    known.heard, known.drawing, known.whole, known.begun = heard, True, False, set()
+    try:
+        yield
+        known.shown = known.begun  # all of them are drawn: what is not among them is no longer on the page
+    finally:
+        known.drawing = False
+
+
+def hold(key: str, value: Any) -> None:
+    """Set a widget's state to the value in force, and leave it alone where it already is."""
+    panel = _panel()
+    if panel.drawing:
+        before = st.session_state[key] if key in st.session_state else panel.given.get(key, value)
+        if before != value:
+            panel.taken.setdefault(key, []).append(before)
+        panel.begun.add(key)
+        panel.known.add(key)
+        panel.given[key] = value
+    if key not in st.session_state or st.session_state[key] != value:
+        st.session_state[key] = value
+
+
+def whole() -> None:
+    """Everything was chosen at once (a preset): what else this request says of single controls does not count."""
+    _panel().whole = True
+
+
+def stale(key: str) -> bool:
+    """Whether the value that a widget has sent is one that nobody chose."""
+    panel = _panel()
+    if key not in panel.known:
+        return False
+    if panel.whole or key not in panel.shown | panel.begun:
+        return True
+    if panel.heard():
+        panel.taken.clear()
+    return st.session_state[key] in panel.taken.get(key, [])
+
+
+def guard(key: str, changed: Callable[[], None]) -> Callable[[], None]:
+    """The callback of a widget, called only for what somebody chose."""
+
+    def call() -> None:
+        if not stale(key):
+            changed()
+
+    return call
+
+
+def _panel() -> Panel:
+    with suppress(KeyError):
+        found: Panel = st.session_state["panel"]
+        return found
+    st.session_state["panel"] = Panel()
+    made: Panel = st.session_state["panel"]
+    return made

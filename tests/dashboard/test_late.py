@@ -1,0 +1,93 @@
+"""Requests that were under way when we changed the page: what they still say of before is nobody's choice.
+
+AppTest sends what a browser would: an address, and the state of every widget.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from dashboard_tools import visit_of
+
+from ebm_plugins import link
+from ebm_plugins import registry as registries
+
+
+def sent(at):
+    """What the browser would send now: its address and the state of its widgets."""
+    query = {k: list(v) if isinstance(v, list) else [v] for k, v in at.query_params.items()}
+    return query, at.get_widget_states() if hasattr(at, "get_widget_states") else at._tree.get_widget_states()
+
+
+def arrives(at, query, states):
+    """A request with this address and these widget states is answered."""
+    at.query_params = query
+    return at._run(states)
+
+
+def address(at):
+    return urlencode(dict(at.query_params), doseq=True)
+
+
+def preset(at, family="dish"):
+    return at.selectbox(key=f"{family}.preset")
+
+
+def test_what_a_late_request_says_of_replaced_values_changes_nothing(three):
+    """The poll of a running page still has the values that the preset has just replaced, and the old address."""
+    at = three("dish", {"preset": "Round", "seed": "3"})
+    at.toggle(key="dish.train.tilt").set_value(False).run()
+    query, _ = sent(at)
+    preset(at).set_value("Leaning")
+    _, late = sent(at)  # the preset is new, all else is as it was
+    at.run()
+    told = address(at)
+    assert told == "train.tilt=true"
+    arrives(at, query, late)
+    assert visit_of(at, "dish").spec.train["tilt"] is True
+    assert visit_of(at, "dish").spec.seed == 0
+    assert (preset(at).value, address(at)) == ("Leaning", told)
+    at.run()  # the browser has heard
+    at.toggle(key="dish.train.tilt").set_value(False).run()  # now the old value is somebody's choice
+    assert visit_of(at, "dish").spec.train["tilt"] is False
+
+
+def test_an_old_address_is_late_until_the_browser_has_heard_however_long_it_takes(three, monkeypatch):
+    from dashboard import links
+
+    monkeypatch.setattr(links, "LAG", 0.0)
+    at = three("dish", {"seed": "3"})
+    before, _ = sent(at)
+    preset(at).set_value("Leaning").run()
+    told = address(at)
+    for _ in range(2):
+        _, states = sent(at)
+        arrives(at, before, states)
+        assert (preset(at).value, address(at)) == ("Leaning", told)
+    at.run()  # it sends the new address: it has heard
+    _, states = sent(at)
+    arrives(at, before, states)  # so this is a link
+    assert visit_of(at, "dish").spec.seed == 3
+
+
+def test_a_preset_wins_over_whatever_else_its_request_says(three):
+    at = three("dish", {"seed": "3"})
+    at.number_input(key="dish.seed").set_value(9)
+    at.toggle(key="dish.train.tilt").set_value(False)
+    preset(at).set_value("Leaning").run()
+    visit = visit_of(at, "dish")
+    assert link.preset_of(visit.spec, registries.load(discover=False)) == "Leaning"
+    assert address(at) == "train.tilt=true"
+
+
+def test_a_control_that_is_no_longer_on_the_page_fires_no_more(three):
+    """The state of a start's control comes in after the start was made another."""
+    at = three("bulbs", {"start": "noise", "start.n": "40"})
+    query, _ = sent(at)
+    at.select_slider(key="bulbs.start.n").set_value(100)
+    _, late = sent(at)
+    at = three("bulbs", {"start": "noise", "start.n": "40"})
+    at.selectbox(key="bulbs.preset").set_value("Two rows").run()
+    told = address(at)
+    arrives(at, query, late)
+    assert address(at) == told
