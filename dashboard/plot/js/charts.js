@@ -137,7 +137,7 @@ function lines(spec, image, width, height, stage, axis) {
       spec.note));
   }
   return (at) => {
-    const place = x(steps[at]);
+    const place = x(steps[Math.min(at, steps.length - 1)]); // a shorter run may come while a longer one is at its end
     cursor.setAttribute("x1", place);
     cursor.setAttribute("x2", place);
     series.forEach((s, i) => {
