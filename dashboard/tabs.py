@@ -17,7 +17,7 @@ from dashboard.links import Visit
 from dashboard.notices import notice, plain, small
 from dashboard.plot import figure
 from dashboard.status import unit
-from ebm_plugins import curves, numbers
+from ebm_plugins import curves, numbers, verdict
 from ebm_plugins.config import Knob
 from ebm_plugins.curves import Panel
 from ebm_plugins.plans import Plan
@@ -84,7 +84,7 @@ def _truth(visit: Visit, run: Run) -> None:
             "Total variation", shown(found.total_variation, 3), low,
             f"Half the sum of |share − probability| over cells: 0 is perfect, 1 is nothing in common. "
             f"{found.count} exact draws score {shown(found.floor_low, 3)} to {shown(found.floor_high, 3)} "
-            "in 95 of 100 cases.",
+            f"in 95 of 100 cases. {verdict.RULE}",
         )  # fmt: skip
         exact = "" if math.isnan(found.exact_energy) else f"exact {shown(found.exact_energy, 2)}"
         metric(

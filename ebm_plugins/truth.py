@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,13 @@ from ebm_plugins import minima, quadrature
 from ebm_plugins.records import Array
 
 REPLICATES = 2000  # of n exact draws; 500 where there are over 500 cells
+OF_WELLS = 20_000  # replicates of the shares of the wells
+QUANTILES = (
+    0.025,
+    0.5,
+    0.975,
+    0.985,
+)  # the floor's three, and the rarer one where the wells are held to theirs too
 
 
 class Well(NamedTuple):
@@ -147,8 +154,23 @@ class Truth:
 
     def floor(self, n: int) -> tuple[float, float, float]:
         """2.5 %, 50 % and 97.5 % quantiles of the total variation of n exact draws; NaN where there is none."""
+        return self._quantiles(n)[:3]
+
+    def seldom(self, n: int) -> float:
+        """The 98.5 % quantile of the total variation of n exact draws; NaN where there is none."""
+        return self._quantiles(n)[3]
+
+    def off_wells(self, shares: Array, n: int) -> tuple[float, float]:
+        """Pearson's n Σ (share − exact)² / exact of the wells' shares (w,) of n draws, and its 99 % quantile for exact
+        draws; both NaN without wells."""
+        if self.well_shares is None or len(shares) != len(self.well_shares) or n < 1:
+            return float("nan"), float("nan")
+        exact = np.asarray(self.well_shares, dtype=float)
+        return _pearson(np.asarray(shares), exact, n), _wells_limit(exact.tobytes(), int(n))
+
+    def _quantiles(self, n: int) -> tuple[float, float, float, float]:
         if not self.comparable or n < 1:
-            return (float("nan"),) * 3
+            return (float("nan"),) * 4
         if self.strata is not None and self.probabilities is not None:
             return _floor_of_strata(
                 self.probabilities.tobytes(), self.strata.astype(np.int64).tobytes(), int(n)
@@ -201,11 +223,23 @@ def total_variation(p: Array, q: Array) -> float:
 
 def floor(p: Array, n: int) -> tuple[float, float, float]:
     """2.5 %, 50 % and 97.5 % quantiles of the total variation between probabilities p (k,) and n draws of them."""
-    return _floor(np.asarray(p, dtype=float).tobytes(), int(n))
+    return _floor(np.asarray(p, dtype=float).tobytes(), int(n))[:3]
+
+
+def _pearson(shares: Array, exact: Array, n: int) -> Any:
+    return n * ((shares - exact) ** 2 / np.maximum(exact, 1e-12)).sum(axis=-1)
 
 
 @lru_cache(maxsize=128)
-def _floor(raw: bytes, n: int) -> tuple[float, float, float]:
+def _wells_limit(raw: bytes, n: int) -> float:
+    p = np.frombuffer(raw)
+    p = p / p.sum()
+    counts = np.random.default_rng(20_260_101).multinomial(n, p, size=OF_WELLS)
+    return float(np.quantile(_pearson(counts / n, p, n), 0.99))
+
+
+@lru_cache(maxsize=128)
+def _floor(raw: bytes, n: int) -> tuple[float, float, float, float]:
     p = np.frombuffer(raw)
     p = p / p.sum()
     rng = np.random.default_rng(20_260_101)
@@ -222,12 +256,12 @@ def _floor(raw: bytes, n: int) -> tuple[float, float, float]:
     else:
         counts = rng.multinomial(n, p, size=replicates)
     distances = 0.5 * np.abs(counts / n - p).sum(axis=1)
-    low, middle, high = np.quantile(distances, [0.025, 0.5, 0.975])
-    return float(low), float(middle), float(high)
+    low, middle, high, seldom = np.quantile(distances, QUANTILES)
+    return float(low), float(middle), float(high), float(seldom)
 
 
 @lru_cache(maxsize=128)
-def _floor_of_strata(raw: bytes, raw_strata: bytes, n: int) -> tuple[float, float, float]:
+def _floor_of_strata(raw: bytes, raw_strata: bytes, n: int) -> tuple[float, float, float, float]:
     """The floor where it is settled beforehand how many of the n draws are made in each stratum."""
     p, strata = np.frombuffer(raw), np.frombuffer(raw_strata, dtype=np.int64)
     rng = np.random.default_rng(20_260_101)
@@ -239,8 +273,8 @@ def _floor_of_strata(raw: bytes, raw_strata: bytes, n: int) -> tuple[float, floa
         inside = p[strata == stratum]
         counts = rng.multinomial(draws, inside / inside.sum(), size=replicates)
         distances += 0.5 * np.abs(counts / n - inside).sum(axis=1)
-    low, middle, high = np.quantile(distances, [0.025, 0.5, 0.975])
-    return float(low), float(middle), float(high)
+    low, middle, high, seldom = np.quantile(distances, QUANTILES)
+    return float(low), float(middle), float(high), float(seldom)
 
 
 def finite(states: Array) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from ebm_plugins import diagnostics, exact, starts
+from ebm_plugins import diagnostics, exact, minima, starts
 from ebm_plugins.records import Configs, Data, Run, Sampling, Target, Training
 from ebm_plugins.spaces import BinaryGrid, Plane, Vectors
 from ebm_plugins.specs import RunSpec
@@ -59,21 +59,55 @@ def made(states, target=WELLS, truth=TRUTH, *, space=None, data=None, start=None
     )  # fmt: skip
 
 
-def test_a_perfect_sampler_is_doubted_about_three_times_in_a_hundred():
-    """Total variation is missed by chance with probability 0.025, the mean energy with 0.009: together between
-    0.025 and 0.034. Over 1,000 sets of 300 exact draws the count must lie in the central 1 − 1e-6 of the binomials
-    with those rates (widened by the 0.0035 that 2,000 replicates leave unknown of the floor)."""
+def bowl():
+    target = Target(energy=lambda x: 0.5 * (x**2).sum(axis=1), gradient=None, space=Plane())
+    return target, exact.truth_of(target)
+
+
+@pytest.mark.parametrize(
+    ("target", "truth", "least", "most", "unknown"),
+    [(WELLS, TRUTH, 0.015, 0.0301, 0.0034), (*bowl(), 0.025, 0.0343, 0.0035)],
+    ids=["wells", "no wells"],
+)
+def test_a_perfect_sampler_is_doubted_about_three_times_in_a_hundred(target, truth, least, most, unknown):
+    """Total variation, mean energy and the wells are missed by chance with probabilities 0.015, 0.0051 and 0.01, without
+    wells the first two with 0.025 and 0.0093: together between the largest and their sum. Over 1,000 sets of 300 exact
+    draws the count must lie in the central 1 − 1e-6 of the binomials with those rates (widened by three times what 2,000
+    replicates leave unknown of the floor, 0.0027 or 0.0035, and 20,000 of the wells, 0.0007)."""
     rng = np.random.default_rng(11)
-    run = made(np.zeros((300, 2)))
+    run = made(np.zeros((300, 2)), target, truth)
     doubted = 0
     for _ in range(1000):
-        states = TRUTH.draw(300, rng)
+        last = truth.draw(300, rng)
         doubted += not compare(
-            dataclasses.replace(run, sampling=dataclasses.replace(run.sampling, last=states))
+            dataclasses.replace(run, sampling=dataclasses.replace(run.sampling, last=last))
         ).close
-    assert (
-        binom.ppf(5e-7, 1000, 0.025 - 3 * 0.0035) <= doubted <= binom.ppf(1 - 5e-7, 1000, 0.034 + 3 * 0.0035)
-    )
+    low, high = least - 3 * unknown, most + 3 * unknown
+    assert binom.ppf(5e-7, 1000, low) <= doubted <= binom.ppf(1 - 5e-7, 1000, high)
+
+
+def test_wells_in_wrong_shares_are_doubted_where_nothing_else_is():
+    """Exact draws within each well, in shares that exact draws have 7 times in 1,000: total variation and energy pass."""
+    rng = np.random.default_rng(12)
+    pool = TRUTH.draw(3000, rng)
+    well = minima.nearest(pool, TRUTH.well_centres)
+    states = np.concatenate([pool[well == i][:n] for i, n in enumerate((124, 84, 92))])
+    run = made(states[rng.permutation(300)])
+    found = compare(run)
+    assert found.total_variation < found.floor[2]
+    assert abs(found.errors) < 2.6
+    assert found.wells == pytest.approx(9.8, abs=0.3)
+    assert found.wells > found.most_wells
+    verdict = judge(run)
+    assert (verdict.status, verdict.head) == ("warn", "Not quite as close as 300 draws can be.")
+    assert verdict.text.startswith("The top well holds 31\u202f% of the particles instead of 23\u202f%.")
+
+
+def test_the_limit_of_the_wells_is_that_of_chi_square():
+    """The 99 % quantile of χ² of two degrees of freedom, −2 log 0.01; its standard error of 20,000 draws is 0.14, and
+    whole counts add as much."""
+    assert TRUTH.off_wells(np.array([0.4, 0.3, 0.3]), 300)[1] == pytest.approx(-2 * np.log(0.01), abs=0.7)
+    assert np.isnan(bowl()[1].off_wells(np.empty(0), 300)).all()
 
 
 def test_exact_draws_are_as_close_as_draws_can_be():
@@ -137,7 +171,7 @@ def test_bias_is_told_from_not_mixing():
 
 
 def test_a_small_miss_is_not_called_wrong():
-    """Means 3 standard errors high, which is beyond 2.6 and under 5."""
+    """Means 3 standard errors high, which is beyond 2.6 and under 5. There are no wells."""
     target, truth, _ = wide()
     rng = np.random.default_rng(5)
     states = truth.draw(300, rng)

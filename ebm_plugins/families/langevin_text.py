@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -51,10 +52,13 @@ def _spec(
 
 REACHED = 6.0  # energies this far above the lowest are reached often
 ARTICLE = {"step_size": 0.05, "steps": 200}
+# of seeds 0 to 20 the most ordinary: its ranks in total variation, mean energy and shares of the wells are the nearest
+# to the middle (the one farthest from it counts)
+TYPICAL = 18
 WALLS = {"landscape": "three-wells", "confinement": 0.05}
 
 PRESETS = {
-    "Three wells, confined": _spec("ula", WALLS, ARTICLE),
+    "Three wells, confined": replace(_spec("ula", WALLS, ARTICLE), seed=TYPICAL),
     "As in the article": _spec("ula", {"landscape": "three-wells", "confinement": 0.0}, ARTICLE),
     "Too large a step": _spec("ula", WALLS, {"step_size": 0.6, "steps": 200}),
     "MALA removes the bias": _spec("mala", WALLS, {"step_size": 0.6, "steps": 200}),
