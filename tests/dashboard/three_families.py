@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 import time
 
 import numpy as np
@@ -23,6 +25,10 @@ from ebm_plugins import (
     starts,
 )
 from ebm_plugins.config import Rows
+
+
+OPEN = threading.Event()  # while it is not set, lamps wait after four snapshots of training, and of sampling
+OPEN.set()
 
 
 class Bowl(Config):
@@ -77,6 +83,8 @@ def lamps_train(data, config, rng):
     bias = np.zeros(data.space.dim)
     for epoch in range(config.epochs):
         time.sleep(config.seconds)
+        if epoch == 4:
+            OPEN.wait(60)
         bias = (
             bias
             + config.rate * (2 * data.x[list(config.pick)].mean(axis=0) - 1)
@@ -91,7 +99,9 @@ def lamps_energy(params, x):
 
 def lamps_sample(params, config, rng, x):
     p = 1 / (1 + np.exp(-params["bias"] / config.temperature))
-    while True:
+    for step in itertools.count():
+        if step == 4:
+            OPEN.wait(60)
         yield Snapshot((rng.random(x.shape) < p).astype(float))
 
 
