@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -9,7 +10,11 @@ from pathlib import Path
 
 import streamlit as st
 
+from dashboard.plot.heights import room
+
 MARKUP = Path(__file__).with_name("markup")
+WIDE, CARD, GAP = 1240, 230, 14  # pixels: the table, a card's values on a phone, from one column to the next
+HEAD, LINE, LETTER = 41, 22, 6.6  # pixels: the headings, a line, a letter's width
 
 _component = st.components.v2.component(
     "ebm.table",
@@ -52,8 +57,29 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], *, key: str
         "rows": [[asdict(cell) for cell in row] for row in rows],
         "katex": katex(),
     }
-    result = _component(key=key, data=data, on_chosen_change=lambda: None)
+    with st.container(key=room(key, *_heights(columns, rows))):
+        result = _component(key=f"{key}.table", data=data, on_chosen_change=lambda: None)
     return str(result.get("chosen") or "")
+
+
+def _heights(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> tuple[float, float]:
+    """How high it will be, nearly: on a wide page, and as cards."""
+    whole = sum(column.width for column in columns)
+    wide, cards = HEAD, 2 * HEAD
+    for row in rows:
+        lines = [
+            _lines(cell, WIDE * column.width / whole - GAP) for cell, column in zip(row, columns, strict=True)
+        ]
+        wide += LINE * max(lines, default=1) + 19
+        cards += sum(LINE * _lines(cell, CARD) + 6 for cell in row) + 25
+    return wide, cards
+
+
+def _lines(cell: Cell, width: float) -> int:
+    """How many lines a cell takes, a formula counted as half its LaTeX."""
+    parts = cell.text.split("$")
+    letters = sum(len(part) // (1 + i % 2) for i, part in enumerate(parts))
+    return max(1, math.ceil(letters * LETTER / width)) + bool(cell.below)
 
 
 @cache

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 import streamlit as st
 
 from dashboard import boundary as boundaries
-from dashboard import controls, jobs, links
+from dashboard import controls, jobs, late, links
 from dashboard.addresses import page_of
 from dashboard.app_pages import compare_charts
 from dashboard.app_pages.compare_charts import Entry
@@ -117,20 +117,21 @@ def _contest(registry: Registry) -> None:
         return
     fitting, refused = contests.candidates(contest.base, registry)
     names = {key: short(title) for key, title in fitting.items()}
-    _controls(made, contest, registry, names, refused)
-    contest = made.contest or contest
-    engine = jobs.engine()
-    running = _started(engine, contest, registry)
-    _wait(list(running.values()))
-    entries = [
-        Entry(place, names[key], fitting[key], job.spent)
-        for place, (key, job) in enumerate(running.items())
-        if job.spent is not None
-    ]
-    grid = st.grid(min(4, max(2, len(running))), min_column_width=150, gap="medium")
-    for place, (key, job) in enumerate(running.items()):
-        with grid.cell(), boundary(key, "panel"):
-            _panel(made, contest, registry, engine, place, key, fitting[key], job)
+    with late.panel(lambda: links.address() == made.written):
+        _controls(made, contest, registry, names, refused)
+        contest = made.contest or contest
+        engine = jobs.engine()
+        running = _started(engine, contest, registry)
+        _wait(list(running.values()))
+        entries = [
+            Entry(place, names[key], fitting[key], job.spent)
+            for place, (key, job) in enumerate(running.items())
+            if job.spent is not None
+        ]
+        grid = st.grid(4 if len(running) == 4 else 3, min_column_width=150, gap="medium")
+        for place, (key, job) in enumerate(running.items()):
+            with grid.cell(), boundary(key, "panel"):
+                _panel(made, contest, registry, engine, place, key, fitting[key], job)
     _watch(list(running.values()), registry)
     st.space("medium")
     with boundary("compare", "race"):
@@ -155,6 +156,7 @@ def _controls(
     def chosen() -> None:
         text = st.session_state["compare.energy"]
         if text in offered:
+            late.whole()
             change(made, registry, contests.on(text, offered[text][2], registry, contest))
 
     def picked() -> None:
@@ -167,16 +169,16 @@ def _controls(
     with st.container(border=True, key="compare controls"):
         left, right = st.columns([400, 780], gap="medium")
         with left:
-            controls.hold("compare.energy", contest.energy)
+            late.hold("compare.energy", contest.energy)
             st.selectbox(
-                "Energy", options, format_func=title, key="compare.energy", on_change=chosen,
+                "Energy", options, format_func=title, key="compare.energy", on_change=late.guard("compare.energy", chosen),
                 help="A preset whose states are in the plane, or in few enough cells to list. In links: `energy`.",
             )  # fmt: skip
         with right:
-            controls.hold("compare.samplers", list(contest.samplers))
+            late.hold("compare.samplers", list(contest.samplers))
             st.pills(
                 "Samplers", list(names), selection_mode="multi", format_func=names.__getitem__, key="compare.samplers",
-                on_change=picked, help=_help(refused, registry), wrap=True,
+                on_change=late.guard("compare.samplers", picked), help=_help(refused, registry), wrap=True,
             )  # fmt: skip
             if st.session_state.pop("compare: too many", False):
                 small(f"At most {contests.MOST} compete at once. Take one out first.")
@@ -259,8 +261,8 @@ def _panel(
     job: Job,
 ) -> None:
     """One who competes: its name and settings, its picture, its verdict."""
-    name = short(title)
-    st.markdown(f"##### {plain(name)}")
+    name = compare_charts.brief([short(registry.samplers[k].title) for k in contest.samplers])[place]
+    st.markdown(f"### {plain(name)}")
     spec = contests.spec_of(contest, key, registry)
     _settings(made, contest, registry, key, dict(spec.sample))
     if job.over and job.spent is None:
@@ -275,7 +277,7 @@ def _panel(
         alt=f"{name}: {said}",
     )
     if job.spent is None or verdict is None:
-        st.skeleton(110)
+        st.skeleton(150)
         return
     st.markdown(f"{ICONS.get(verdict.status, ICONS['info'])} **{plain_head(verdict.head)}**")
     small(verdict.text)
@@ -360,6 +362,6 @@ def _numbers(entries: Sequence[Entry], rivals: int) -> None:
 
 
 def short(title: str) -> str:
-    """‘ULA’ of ‘Unadjusted Langevin (ULA)’; a title without such a name as it is."""
+    """‘NUTS’ of ‘No-U-Turn sampler (NUTS)’; a title without such a name as it is."""
     found = re.search(r"\(([A-Z][\w-]{1,9})\)$", title)
     return found[1] if found else title

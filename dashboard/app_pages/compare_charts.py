@@ -92,7 +92,8 @@ def arrivals(entries: Sequence[Entry], spell: Callable[[str], str] = str) -> str
 def row(entry: Entry, status: str, head: str) -> list[Cell]:
     """The numbers of one, each with what it should be below it."""
     spent, run = entry.spent, entry.spent.run
-    held, report, exact = compare(run), run.report, run.truth
+    whole = run.sampling.diverged is None
+    held, report, exact = compare(run) if whole else None, run.report, run.truth
     variation = Cell(text=number(held.total_variation, 3), order=held.total_variation,
                      below=f"floor {number(held.floor[1], 3)}") if held else unknown()  # fmt: skip
     energy = unknown()
@@ -100,7 +101,7 @@ def row(entry: Entry, status: str, head: str) -> list[Cell]:
         energy = Cell(text=number(held.energy), order=held.energy, below=f"exact {number(exact.mean_energy)}")
     accepts = unknown("every move") if report is None or report.acceptance != report.acceptance else Cell(
         text=percent(report.acceptance), order=report.acceptance)  # fmt: skip
-    worth, arrival = spent.ess_per_thousand, spent.arrival
+    worth, arrival = spent.ess_per_thousand if whole else float("nan"), spent.arrival
     return [
         Cell(text=entry.title),
         Cell(text=head.rstrip("."), badge=BADGES.get(status, "gray"), order=list(BADGES).index(status)),

@@ -18,6 +18,7 @@ VIEWS = {
     "scatter": (498, 558, -34),
     "pairs": (420, 480, 62),
 }
+STEP, MOST = 50, 4000  # pixels: how exactly a table's room is kept, and the most of it
 USUAL = {
     "plane": ("bars", "line"),
     "cells": ("line", "overlaps"),
@@ -56,6 +57,19 @@ def host(name: str, kind: str) -> str:
     return f"{name} host-{kind}"
 
 
+def room(name: str, wide: float, narrow: float) -> str:
+    """A key for a container of which is known how high it will be, nearly, on a wide page and on a narrow one: that
+    much is kept from the first paint, in steps of :data:`STEP` pixels."""
+    whole = [min(MOST, int(height // STEP) * STEP) for height in (wide, narrow)]
+    return f"{name} wide-{whole[0]}- narrow-{whole[1]}-"
+
+
 def styles() -> str:
-    """The rules for every container whose key :func:`host` made."""
-    return "".join(rules(f'[class*="host-{kind}"]', kind) for kind in VIEWS)
+    """The rules for every container whose key :func:`host` or :func:`room` made."""
+    hosts = "".join(rules(f'[class*="host-{kind}"]', kind) for kind in VIEWS)
+    steps = range(STEP, MOST + 1, STEP)
+    wide, narrow = (
+        "".join(f'[class*="{name}-{px}-"]{{min-height:{px}px}}' for px in steps)
+        for name in ("wide", "narrow")
+    )
+    return f"{hosts}@media(min-width:841px){{{wide}}}@media(max-width:840px){{{narrow}}}"

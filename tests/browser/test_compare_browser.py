@@ -1,0 +1,56 @@
+"""Compare in Chromium: the table sorts by mouse and keyboard, its formulas are drawn, nothing jumps or runs over."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+TABLE = "[aria-label='Families of energy-based models']"
+DONE = "text=All of this is in the address"
+COLUMN = """(i) => [...document.querySelectorAll("[aria-label='Families of energy-based models'] tbody tr")]
+  .map((row) => row.children[i].querySelector(".value").textContent)"""
+SORTED = """() => [...document.querySelectorAll("[aria-label='Families of energy-based models'] thead th")]
+  .map((head) => head.getAttribute("aria-sort"))"""
+
+
+def test_the_table_sorts_by_mouse_and_by_keyboard(visitor, registry):
+    """Years up by a click, down by Enter; the heading says which; the formulas are KaTeX's, none left as LaTeX."""
+    page = visitor().open("compare", f"{TABLE} .formula.drawn .katex")
+    years = [family.lens.year for family in registry.families.values()]
+    assert [int(y) for y in page.evaluate(COLUMN, 1)] == years
+    page.click(f"{TABLE} thead th:nth-child(2) button")
+    assert [int(y) for y in page.evaluate(COLUMN, 1)] == sorted(years)
+    assert page.evaluate(SORTED)[:3] == ["none", "ascending", "none"]
+    page.keyboard.press("Enter")  # the heading that was clicked has the focus
+    assert [int(y) for y in page.evaluate(COLUMN, 1)] == sorted(years, reverse=True)
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Space")
+    titles = page.evaluate(COLUMN, 0)
+    assert titles == sorted(titles, key=str.casefold)
+    assert page.locator(f"{TABLE} .formula:not(.drawn)").count() == 0
+    assert page.locator(f"{TABLE} .katex-error").count() == 0
+    assert page.locator(".ebm-table [role=status]").first.text_content() == "Sorted by Family, ascending."
+
+
+def test_a_name_leads_to_its_page(visitor, registry):
+    """A plain click stays in the app."""
+    key, family = next(iter(registry.families.items()))
+    page = visitor().open("compare", f"{TABLE} tbody a")
+    page.click(f"{TABLE} tbody a[href='{key}']")
+    page.wait_for_url(f"**/{key}*")
+    assert page.locator("[data-testid=stHeading] h1").first.text_content() == family.title
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_nothing_jumps_and_nothing_runs_over(visitor, width):
+    """The room of tables, pictures and chart is kept: shifts stay under 0.1 (what Chromium calls good), and no page
+    is wider than its window."""
+    one = visitor(width=width)
+    page = one.open(f"compare?seed={width}&budget=20000", DONE)
+    page.wait_for_selector(f"{TABLE} .formula.drawn")
+    page.wait_for_timeout(1500)
+    total, moved = one.shift()
+    assert total < 0.1, moved
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= width
