@@ -26,7 +26,6 @@ from ebm_plugins import (
 )
 from ebm_plugins.config import Rows
 
-
 OPEN = threading.Event()  # while it is not set, lamps wait after four snapshots of training, and of sampling
 OPEN.set()
 
