@@ -9,6 +9,7 @@ import math
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -125,10 +126,20 @@ class Knob:
             return (f"{self.length} values" if self.length else "a list of values") + f", each {one}"
         word = "a whole number" if self.kind == "int" else "a number"
         if self.ge is not None and self.le is not None:
-            return f"{word} from {self.ge:g} to {self.le:g}"
+            return f"{word} from {_written(self.ge)} to {_written(self.le)}"
         if self.ge is not None:
-            return f"{word}, at least {self.ge:g}"
-        return f"{word}, at most {self.le:g}" if self.le is not None else word
+            return f"{word}, at least {_written(self.ge)}"
+        return f"{word}, at most {_written(self.le)}" if self.le is not None else word
+
+
+def _written(bound: float) -> str:
+    """A bound as a person writes it: in digits, and 2ⁿ − 1 for what a whole number of n bits holds at most."""
+    if isinstance(bound, int) and bound >= 2**31 - 1 and bound & (bound + 1) == 0:
+        power = str(bound.bit_length()).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
+        return f"2{power} − 1"
+    if bound and not 1e-9 <= abs(bound) < 1e15:
+        return f"{bound:g}"
+    return f"{Decimal(repr(bound)):f}".removesuffix(".0")
 
 
 @functools.lru_cache(maxsize=256)  # every link and every control asks

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from ebm_plugins import BinaryGrid, ConfigError, Plane, RunSpec, starts
 from ebm_plugins.link import parse, preset_of, write
+from ebm_plugins.registry import Registry
 from ebm_plugins.runs import resolve
 
 _spec = importlib.util.spec_from_file_location("runs_cases", Path(__file__).with_name("test_runs.py"))
@@ -184,3 +185,12 @@ def test_a_hundred_thousand_characters_and_ten_thousand_parameters_are_survived(
     many = "&".join(f"p{i}=1" for i in range(10_000))
     _, mended = parse(f"/bowl?{many}", REGISTRY)
     assert "10000 parameters" in mended[0].given
+
+
+def test_bounds_are_named_as_a_person_writes_them(registry: Registry) -> None:
+    def reason(query: str) -> str:
+        return parse(f"/langevin?{query}", registry)[1][0].reason
+
+    assert reason("seed=-1") == "expected a whole number from 0 to 2⁶³ − 1"
+    assert reason("sample.steps=0") == "expected a whole number from 1 to 100000"
+    assert reason("sample.step_size=9") == "expected a number from 0.00001 to 5"
