@@ -76,8 +76,8 @@ def plan(spec: RunSpec, registry: Registry) -> Plan:
     train_config = build(family.train_config, spec.train, "train.")
     key = spec.dataset or _default_dataset(family, train_config, registry)
     data = data_of(key, family, registry)
-    sampler, sampler_key = _sampler(spec.sampler, family, registry)
     space = family.states(data.space)
+    sampler, sampler_key = _sampler(spec.sampler, family, space, registry)
     if sampler:
         reason = why_not(sampler, family, space)
         if reason:
@@ -231,13 +231,14 @@ def _default_dataset(family: Family, train_config: Any, registry: Registry) -> s
     return next(iter(fitting))
 
 
-def _sampler(key: str, family: Family, registry: Registry) -> tuple[Sampler | None, str]:
+def _sampler(key: str, family: Family, space: Space, registry: Registry) -> tuple[Sampler | None, str]:
     installed = [m for m in family.methods if m in registry.samplers]
     key = key or (installed[0] if installed else family.key)
     if key == family.key:
         return None, key
     if key not in registry.samplers:
-        raise ConfigError("sampler", "one of " + ", ".join([family.key, *registry.samplers]), key)
+        offered, _ = offered_samplers(family, space, registry)
+        raise ConfigError("sampler", "one of " + ", ".join(offered), key)
     return registry.samplers[key], key
 
 

@@ -194,3 +194,9 @@ def test_bounds_are_named_as_a_person_writes_them(registry: Registry) -> None:
     assert reason("seed=-1") == "expected a whole number from 0 to 2⁶³ − 1"
     assert reason("sample.steps=0") == "expected a whole number from 1 to 100000"
     assert reason("sample.step_size=9") == "expected a number from 0.00001 to 5"
+
+
+def test_an_unknown_sampler_is_answered_with_those_offered(registry: Registry) -> None:
+    reason = parse("/hopfield?sampler=nobody", registry)[1][0].reason
+    assert "gibbs" in reason
+    assert not {"ula", "nuts", "langevin"} & set(reason.replace(",", " ").split())
