@@ -46,7 +46,14 @@ def write(spec: RunSpec, registry: Registry, *, full: bool = False, stamp: str =
 
         values["v"] = "_".join(p for p in (__version__, made.spec_digest[:16], stamp) if p)
         return _address(spec.family, values)
-    for parameters in sorted(_shorter(values, made, registry), key=len):
+    candidates = list(_shorter(values, made, registry))
+    # The usual one copy of each goes without saying, unless the preset has more.
+    candidates += [
+        {k: v for k, v in c.items() if k != "start.copies"}
+        for c in candidates
+        if c.get("start.copies") == "1"
+    ]
+    for parameters in sorted(candidates, key=len):
         address = _address(spec.family, parameters)
         if parse(address, registry) == (made.spec, []):
             return address

@@ -200,3 +200,18 @@ def test_an_unknown_sampler_is_answered_with_those_offered(registry: Registry) -
     reason = parse("/hopfield?sampler=nobody", registry)[1][0].reason
     assert "gibbs" in reason
     assert not {"ula", "nuts", "langevin"} & set(reason.replace(",", " ").split())
+
+
+def test_one_copy_of_each_goes_without_saying(registry: Registry) -> None:
+    """Where the preset has none or one; where it has more, it is said."""
+    states = starts.pack(np.array([[0.0, 1.0]]), Plane())
+    for copies in (1, 7):
+        spec = resolve(RunSpec(family="langevin", start=starts.Drawn(states=states, copies=copies)), registry)
+        address = write(spec, registry)
+        assert ("start.copies" in address) == (copies > 1)
+        assert parse(address, registry) == (spec, [])
+    for name, family in registry.families.items():
+        for preset in family.presets.values():
+            if isinstance(preset.start, starts.Data | starts.Corrupted | starts.Drawn):
+                spec = resolve(replace(preset, start=replace(preset.start, copies=1)), registry)
+                assert parse(write(spec, registry), registry) == (spec, []), name
