@@ -199,8 +199,12 @@ def _refuse_too_large(made: Plan, limits: Limits) -> None:
         raise LimitError("sample.steps", message, f"{asked:.1e}: ask for fewer steps or states")
     snapshots = length_of(config)
     if snapshots is not None and made.spec.sample_stop is None and snapshots > limits.snapshots:
+        every = -(-snapshots * int(getattr(config, "every", 1)) // limits.snapshots)
+        advice = "ask for fewer steps"
+        if hasattr(config, "every"):
+            advice = f"set Every (steps per snapshot) to at least {every}"
         raise LimitError(
-            "sample.every", f"at most {limits.snapshots} snapshots", f"{snapshots}: set every higher"
+            "sample.every", f"at most {limits.snapshots} snapshots", f"{snapshots} snapshots: {advice}"
         )
 
 

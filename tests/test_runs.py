@@ -484,3 +484,15 @@ def test_a_plugin_that_edits_what_it_yielded_cannot_change_what_was_kept():
         changed(BOWL, sample=edits),
     )
     assert made.sampling.frames[:, 0, 0].tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_too_many_snapshots_are_answered_with_the_every_that_fits(registry: Registry) -> None:
+    """The least that is not refused: one lower is."""
+    spec = RunSpec(family="langevin", sample={"steps": 70_000}, start=starts.Noise(1))
+    limits = Limits(snapshots=20_000)
+    with pytest.raises(LimitError) as caught:
+        next(execute(spec, registry, limits=limits))
+    assert caught.value.got == "70000 snapshots: set Every (steps per snapshot) to at least 4"
+    with pytest.raises(LimitError):
+        next(execute(replace(spec, sample={"steps": 70_000, "every": 3}), registry, limits=limits))
+    next(execute(replace(spec, sample={"steps": 70_000, "every": 4}), registry, limits=limits))
