@@ -74,13 +74,13 @@ def label(one: Knob) -> str:
 
 
 def words(option: Any) -> str:
-    """An option's value as a person reads it: ``bit_flip`` is Bit flip, ``pcd`` is PCD."""
+    """An option's value as a person reads it: ``bit_flip`` is Bit flip, ``three-wells`` Three wells, ``pcd`` PCD."""
     text = str(option)
     if text != text.lower() or not any(c.isalpha() for c in text):
         return text
     if not set(text) & set("aeiouy"):
         return text.upper()
-    text = text.replace("_", " ")
+    text = text.replace("_", " ").replace("-", " ")
     return text[:1].upper() + text[1:]
 
 

@@ -118,3 +118,11 @@ def test_numbers_as_they_are_read():
     assert controls.number(-2.5) == "−2.5"
     assert controls.number(4e9) == "4 × 10⁹"
     assert controls.number(1e-5) == "1 × 10⁻⁵"
+
+
+@pytest.mark.parametrize(
+    ("option", "read"),
+    [("three-wells", "Three wells"), ("bit_flip", "Bit flip"), ("pcd", "PCD"), ("cd-k", "CD-K"), ("LeCun", "LeCun"), (3, "3")],
+)  # fmt: skip
+def test_options_read_as_words(option, read):
+    assert controls.words(option) == read
