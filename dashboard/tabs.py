@@ -74,10 +74,10 @@ def panels(found: list[Panel], key: str, height: int = 250) -> None:
 
 
 def _truth(visit: Visit, run: Run) -> None:
-    found = numbers.of(run)
     if run.exactness == "descent":
-        _descent(visit, run, found)
+        _descent(visit, run)
         return
+    found = numbers.of(run)
     with st.grid(min_column_width=150, gap="medium"):
         low = "" if math.isnan(found.floor_high) else f"floor {shown(found.floor_middle, 3)}"
         metric(
@@ -113,15 +113,33 @@ def _truth(visit: Visit, run: Run) -> None:
     panels(curves.comparison(run), f"{visit.family}:truth")
 
 
-def _descent(visit: Visit, run: Run, found: numbers.Numbers) -> None:
+def _descent(visit: Visit, run: Run) -> None:
     """What there is to say of a method that looks for low energy."""
-    first, last, rises = numbers.descent(run)
+    found = numbers.descent(run)
+    each = "" if found.chains == 1 else f"mean of {number(found.chains)}"
     with st.grid(min_column_width=150, gap="medium"):
-        metric("Mean energy", shown(last, 2), f"start {shown(first, 2)}", "Mean over the states, at the end.")
         metric(
-            "Energy rose", number(rises), "never, when it descends", "How many steps of the chains went up."
-        )
-        metric("States", number(found.count), "", "How many were followed, each on its own.")
+            "Energy at the end", shown(found.last, 2), f"start {shown(found.first, 2)}",
+            "Mean over the states that were followed.",
+        )  # fmt: skip
+        if run.space.discrete:
+            digits = 0 if found.chains == 1 else 1
+            metric(
+                "Flips", shown(found.flips, digits), each, "Cells that changed from one snapshot to the next, added up."
+            )  # fmt: skip
+            metric(
+                "Cells changed", shown(found.changed, digits), f"of {number(found.cells)}",
+                "Cells that are not as they were at the start. A cell that was flipped there and back is not counted.",
+            )  # fmt: skip
+        else:
+            metric(
+                "Distance from the start", shown(found.moved, 2), each, "How far the end is from the start."
+            )
+        metric(
+            "Energy rose", number(found.rises), f"of {number(found.steps)} times",
+            "How often it was higher than one snapshot before. Never for a rule that only goes down; a method that cools may climb while it is warm.",
+        )  # fmt: skip
+        metric("States", number(found.states), f"{number(found.chains)} followed", "Each on its own.")
     small(
         "This method looks for low energy and does not sample: there is no density to hold its states against."
     )
@@ -170,29 +188,34 @@ def _diagnostics(visit: Visit, run: Run) -> None:
     if report is None:
         small("There are no diagnostics of this run.")
         return
+    samples = run.exactness != "descent"  # else no draws are made, so none can be counted or disagree
     with st.grid(min_column_width=150, gap="medium"):
-        metric(
-            "Effective draws", "—" if math.isnan(report.ess) else number(round(report.ess)),
-            f"of {number(report.draws * report.chains)}",
-            "The least over the coordinates and the energy, for the second half of the run.",
-        )  # fmt: skip
-        metric(
-            "R-hat",
-            shown(report.rhat, 2),
-            "wants 1.01 or less",
-            "Well above 1.01 means that the chains disagree.",
-        )
+        if samples:
+            metric(
+                "Effective draws", "—" if math.isnan(report.ess) else number(round(report.ess)),
+                f"of {number(report.draws * report.chains)}",
+                "The least over the coordinates and the energy, for the second half of the run.",
+            )  # fmt: skip
+            metric(
+                "R-hat",
+                shown(report.rhat, 2),
+                "wants 1.01 or less",
+                "Well above 1.01 means that the chains disagree.",
+            )
         if not math.isnan(report.acceptance):
             metric("Acceptance", f"{100 * report.acceptance:.0f}\u202f%", "", "Share of proposals accepted.")
         metric(
-            "Energy along chains", shown(report.mean_energy, 2), f"± {shown(report.energy_mcse, 3)}",
-            "Mean energy of the second half, with its Monte-Carlo standard error.",
+            "Energy along chains", shown(report.mean_energy, 2), f"± {shown(report.energy_mcse, 3)}" if samples else "",
+            "Mean energy of the second half" + (", with its Monte-Carlo standard error." if samples else "."),
         )  # fmt: skip
         metric(
-            "Chains followed", number(report.chains), f"{number(report.draws)} draws each", "At most 64 are."
+            "Chains followed",
+            number(report.chains),
+            f"{number(report.draws)} {'draws' if samples else 'snapshots'} each",
+            "At most 64 are.",
         )
     found = [curves.energy_traces(run)]
-    if len(report.autocorrelation):
+    if samples and len(report.autocorrelation):
         where = "the energy" if report.worst < 0 else f"coordinate {report.worst + 1}"
         found.append(curves.lagged(report.autocorrelation, where))
     for title, values in run.sampling.metrics.items():

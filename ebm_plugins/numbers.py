@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ebm_plugins.records import Run
+from ebm_plugins.records import Array, Run
 from ebm_plugins.stamps import mean_energy
 from ebm_plugins.verdict import compare
 
@@ -65,12 +65,44 @@ def of(run: Run) -> Numbers:
     return Numbers(**found)  # type: ignore[arg-type]
 
 
-def descent(run: Run) -> tuple[float, float, int]:
-    """Mean energy of the followed chains at the start and at the end, and how many of their steps went up."""
+@dataclass(frozen=True, kw_only=True)
+class Descent:
+    """Of a method that looks for low energy, over ``chains`` followed ones: the mean energy where they began and
+    where they are, how many of their ``steps`` from snapshot to snapshot went up, and means a chain. On a grid these are ``flips``, cell by cell
+    from one snapshot to the next, and ``changed``, the cells that differ from the start; elsewhere both are NaN and
+    ``moved`` is how far the end is from the start. ``states`` counts all that were run."""
+
+    first: float
+    last: float
+    rises: int
+    steps: int
+    chains: int
+    states: int
+    flips: float = NAN
+    changed: float = NAN
+    cells: int = 0
+    moved: float = NAN
+
+
+def descent(run: Run) -> Descent:
+    """What there is to count of a run that descends; means over none are NaN."""
     energies = np.asarray(run.sampling.energies, dtype=float)
+    traces = np.asarray(run.sampling.traces, dtype=float)
+    traces = traces if run.free is None else traces[:, :, run.free]
     scale = 1e-9 * max(1.0, float(np.nanmax(np.abs(energies), initial=0.0)))
-    return (
-        float(energies[0].mean()),
-        float(energies[-1].mean()),
-        int((np.diff(energies, axis=0) > scale).sum()),
-    )
+    found = {
+        "first": _mean(energies[0]), "last": _mean(energies[-1]), "rises": int((np.diff(energies, axis=0) > scale).sum()),
+        "steps": (len(energies) - 1) * energies.shape[1], "chains": energies.shape[1], "states": len(run.sampling.last),
+    }  # fmt: skip
+    if run.space.discrete:
+        found |= {
+            "flips": _mean((traces[1:] != traces[:-1]).sum(axis=(0, 2))),
+            "changed": _mean((traces[-1] != traces[0]).sum(axis=1)), "cells": traces.shape[2],
+        }  # fmt: skip
+    else:
+        found |= {"moved": _mean(np.sqrt(((traces[-1] - traces[0]) ** 2).sum(axis=1)))}
+    return Descent(**found)
+
+
+def _mean(values: Array) -> float:
+    return float(np.mean(values)) if len(values) else NAN

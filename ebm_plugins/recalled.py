@@ -23,6 +23,10 @@ def words(run: Run, explain: str, resting: bool | None) -> WORDS:
     if damaged and origins is not None and len(origins) == len(last) and (origins < len(rows)).all():
         return _against(run, last, rows, origins, explain, resting)
     moving = _moving(run)
+    if moving and not run.space.discrete and _rises(run):
+        some = f"{count(moving)} of {count(last.shape[0])} states"
+        text = f"{some} moved in the last step. This method may climb while it is warm: end colder to bring it to rest."
+        return "info", "Low, and still moving.", join(text, explain)
     if moving:
         return (
             "info",
@@ -146,9 +150,16 @@ def _flips(run: Run) -> int:
 
 def _energy_words(run: Run) -> str:
     """Whether the energy of any followed chain ever rose."""
+    rises = _rises(run)
+    if rises is None:
+        return ""
+    return "The energy never rose." if rises == 0 else f"The energy rose in {plural(rises, 'step')}."
+
+
+def _rises(run: Run) -> int | None:
+    """In how many steps the energy of a followed chain rose; None where that is not known."""
     e = np.asarray(run.sampling.energies, dtype=float)
     if e.ndim != 2 or len(e) < 2 or not np.isfinite(e).all():
-        return ""
+        return None
     tolerance = 1e-9 * max(1.0, float(np.abs(e).max()))
-    rises = int((np.diff(e, axis=0) > tolerance).any(axis=1).sum())
-    return "The energy never rose." if rises == 0 else f"The energy rose in {plural(rises, 'step')}."
+    return int((np.diff(e, axis=0) > tolerance).any(axis=1).sum())

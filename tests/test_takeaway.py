@@ -60,7 +60,9 @@ def test_exact_marginals_are_densities_and_lie_beside_the_sampled_ones(plane):
     for panel in curves.comparison(plane):
         area, exact = panel.figure["data"]
         x, y = np.asarray(exact["x"]), np.asarray(exact["y"])
-        inside = float(plane.truth.mass.sum())  # the rest lies outside the box that the truth was worked out on
+        inside = float(
+            plane.truth.mass.sum()
+        )  # the rest lies outside the box that the truth was worked out on
         assert float(np.trapezoid(y, x)) == pytest.approx(inside, abs=0.02)
         x, y = np.asarray(area["x"]), np.asarray(area["y"])
         assert 0.5 < float(np.trapezoid(y, x)) <= 1.0001  # what is outside the window is not drawn
@@ -75,14 +77,6 @@ def test_the_numbers_are_those_of_the_verdict(plane):
     assert (found.floor_low, found.floor_middle, found.floor_high) == held.floor
     assert found.mean_energy == held.energy
     assert found.log_z == plane.truth.log_partition
-
-
-def test_descent_counts_every_rise():
-    class Fake:
-        class sampling:
-            energies = np.array([[3.0, 3.0], [2.0, 4.0], [2.0, 1.0]])
-
-    assert numbers.descent(Fake) == (3.0, 1.5, 1)
 
 
 def test_a_picture_shows_the_row(grid):

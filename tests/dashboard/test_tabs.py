@@ -1,0 +1,50 @@
+"""The Truth and Diagnostics tabs of a method that descends: what it did, and nothing of draws that it does not make."""
+
+from __future__ import annotations
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+
+def page(address: str) -> None:
+    from types import SimpleNamespace
+    from unittest import mock
+
+    from dashboard import tabs
+    from ebm_plugins import link
+    from ebm_plugins.registry import load
+    from ebm_plugins.runs import run
+
+    registry = load(discover=False)
+    made = run(link.parse(address, registry)[0], registry)
+    with mock.patch.object(tabs, "panels"):
+        tabs._truth(SimpleNamespace(family="test"), made)
+        tabs._diagnostics(SimpleNamespace(family="test"), made)
+
+
+def metrics(address: str) -> dict[str, object]:
+    at = AppTest.from_function(page, args=(address,), default_timeout=60).run()
+    assert not at.exception
+    return {m.label: m for m in at.metric}
+
+
+@pytest.mark.parametrize(
+    ("address", "labels"),
+    [
+        ("/hopfield", {"Flips", "Cells changed"}),
+        ("/metropolis-hastings?sampler=simulated-annealing", {"Distance from the start"}),
+    ],
+)
+def test_a_descent_has_no_draws_to_count(address, labels):
+    found = metrics(address)
+    assert labels < set(found)
+    assert not {"R-hat", "Effective draws", "Total variation", "log Z"} & set(found)
+    assert found["Energy at the end"].delta.startswith("start ")
+    assert "never" not in found["Energy rose"].delta, "annealing may"
+    assert all(m.value != "very large" for m in found.values())
+
+
+def test_a_sampler_has_them_and_the_rule_is_stated():
+    found = metrics("/langevin?sample.steps=20")
+    assert {"R-hat", "Effective draws", "Total variation", "log Z"} < set(found)
+    assert "about 3 times in 100" in found["Total variation"].help
