@@ -8,7 +8,7 @@ import streamlit as st
 
 ICONS = {
     "good": ":green[:material/check_circle:]",
-    "warn": ":yellow[:material/hourglass_bottom:]",
+    "warn": ":yellow[:material/warning:]",
     "bad": ":red[:material/error:]",
     "info": ":gray[:material/info:]",
 }
