@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 import streamlit as st
@@ -39,6 +39,17 @@ QUICK = 0.5  # that the page waits for its runs, so that it mostly paints once
 SHOWN = 2  # settings of a sampler that are named beside its picture
 VISIT = "compare: visit"
 STARTS = {"one_place": "all from one place", "preset": "from the preset's start"}
+
+
+class Rival(NamedTuple):
+    """One who competes: its place among the colours, its key and title, its job, and whether that was over when this
+    run of the page began to draw it."""
+
+    place: int
+    key: str
+    title: str
+    job: Job
+    over: bool
 
 
 @dataclass
@@ -123,16 +134,19 @@ def _contest(registry: Registry) -> None:
         engine = jobs.engine()
         running = _started(engine, contest, registry)
         _wait(list(running.values()))
-        entries = [
-            Entry(place, names[key], fitting[key], job.spent)
-            for place, (key, job) in enumerate(running.items())
-            if job.spent is not None
+        rivals = [
+            Rival(place, key, fitting[key], job, job.over) for place, (key, job) in enumerate(running.items())
         ]
-        grid = st.grid(4 if len(running) == 4 else 3, min_column_width=150, gap="medium")
-        for place, (key, job) in enumerate(running.items()):
-            with grid.cell(), boundary(key, "panel"):
-                _panel(made, contest, registry, engine, place, key, fitting[key], job)
-    _watch(list(running.values()), registry)
+        grid = st.grid(4 if len(rivals) == 4 else 3, min_column_width=150, gap="medium")
+        for rival in rivals:
+            with grid.cell(), boundary(rival.key, "panel"):
+                _panel(made, contest, engine, rival)
+    _watch(rivals, registry)
+    entries = [
+        Entry(one.place, names[one.key], one.title, one.job.spent)
+        for one in rivals
+        if one.over and one.job.spent is not None
+    ]
     st.space("medium")
     with boundary("compare", "race"):
         _race(entries, contest, len(running))
@@ -230,62 +244,55 @@ def _wait(running: Sequence[Job]) -> None:
             job.wait(end - time.monotonic())
 
 
-def _watch(running: Sequence[Job], registry: Registry) -> None:
+def _watch(rivals: Sequence[Rival], registry: Registry) -> None:
     """One line: what is being made, or that all of it can be sent to somebody."""
-    over = sum(job.over for job in running)
-    if over == len(running):
+    over = sum(one.over for one in rivals)
+    if over == len(rivals):
         small("All of this is in the address: copy it and a reader sees these same numbers.")
         return
 
     @st.fragment(run_every=POLL)
     def watch() -> None:
-        if sum(job.over for job in running) != over:
+        if sum(one.job.over for one in rivals) != over:
             st.rerun()
-        job = next((j for j in running if not j.over and j.state == jobs.RUNNING), None)
+        job = next((one.job for one in rivals if one.job.state == jobs.RUNNING), None)
         said = "Waiting for other runs to end"
         if job is not None and job.spec is not None:
             said = headline(job, plan(job.spec, registry))
-        small(f":material/hourglass_top: {plain(said)}; {over} of {len(running)} are done.")
+        small(f":material/hourglass_top: {plain(said)}; {over} of {len(rivals)} are done.")
 
     watch()
 
 
-def _panel(
-    made: Visit,
-    contest: Contest,
-    registry: Registry,
-    engine: Engine,
-    place: int,
-    key: str,
-    title: str,
-    job: Job,
-) -> None:
+def _panel(made: Visit, contest: Contest, engine: Engine, rival: Rival) -> None:
     """One who competes: its name and settings, its picture, its verdict."""
-    name = compare_charts.brief([short(registry.samplers[k].title) for k in contest.samplers])[place]
+    registry, key, job = engine.registry, rival.key, rival.job
+    name = compare_charts.brief([short(registry.samplers[k].title) for k in contest.samplers])[rival.place]
     st.markdown(f"### {plain(name)}")
     spec = contests.spec_of(contest, key, registry)
     _settings(made, contest, registry, key, dict(spec.sample))
-    if job.over and job.spent is None:
+    if rival.over and job.spent is None:
         _failed(engine, key, job)
         return
-    verdict = job.spent.run.verdict if job.spent is not None else None
+    spent = job.spent if rival.over else None
+    verdict = spent.run.verdict if spent is not None else None
     said = f"{verdict.head} {verdict.text}" if verdict is not None else "being made"
     panel(
-        job.stage if job.spent is not None else None,
-        place,
-        key=f"compare.{place}.picture",
+        job.stage if spent is not None else None,
+        rival.place,
+        key=f"compare.{rival.place}.picture",
         alt=f"{name}: {said}",
     )
-    if job.spent is None or verdict is None:
+    if spent is None or verdict is None:
         st.skeleton(150)
         return
     st.markdown(f"{ICONS.get(verdict.status, ICONS['info'])} **{plain_head(verdict.head)}**")
     small(verdict.text)
-    run = job.spent.run.spec
+    run = spent.run.spec
     query = dict(parse_qsl(urlsplit(link.write(run, registry)).query, keep_blank_values=True))
     st.page_link(
         page_of(registry.families[run.family]), label="Watch this run", icon=":material/play_circle:", query_params=query,
-        help=f"{plain(title)} on its own page, with these settings, seed and steps.",
+        help=f"{plain(rival.title)} on its own page, with these settings, seed and steps.",
     )  # fmt: skip
 
 

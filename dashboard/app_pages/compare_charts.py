@@ -15,8 +15,8 @@ from ebm_plugins.wording import count, number, percent
 APART = 0.07  # of the chart's height, from one label to the next
 BADGES = {"good": "green", "warn": "yellow", "bad": "red", "info": "gray"}
 COLUMNS = (
-    Column(title="Sampler", width=20),
-    Column(title="Verdict", width=22),
+    Column(title="Sampler", width=19),
+    Column(title="Verdict", width=24),
     Column(title="Total variation", width=13, numbers=True, help="Distance from the exact density. Lower is better."),
     Column(title="Mean energy", width=13, numbers=True),
     Column(title="Accepts", width=9, numbers=True),
@@ -141,7 +141,7 @@ def _labels(drawn: Sequence[Entry], names: Sequence[str], top: float) -> list[di
 
 def brief(names: Sequence[str]) -> list[str]:
     """The names, those that are long cut to their first word where no two become alike."""
-    first = [re.split(r"[\s–-]", name)[0] if len(name) > 12 else name for name in names]
+    first = [re.split(r"[\s,–-]", name)[0] if len(name) > 12 else name for name in names]
     return [one if first.count(one) == 1 else name for one, name in zip(first, names, strict=True)]
 
 

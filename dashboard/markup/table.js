@@ -13,7 +13,7 @@ function write(into, text, formulas) {
   parts.forEach((part, i) => {
     if (!part) return;
     if (i % 2 === 0) { into.append(part); return; }
-    const formula = element("span", "formula");
+    const formula = element("span", "formula awaited");
     formula.textContent = part;
     into.append(formula);
     formulas.push([formula, part]);
@@ -23,7 +23,6 @@ function write(into, text, formulas) {
 // Formulas are drawn by the renderer that draws those of the page's own text (rehype-katex), so that they look alike
 // and need no other style sheet. It turns <code class="math-inline"> of a syntax tree into KaTeX's elements.
 async function render(formulas, url) {
-  if (!formulas.length || !url) return;
   try {
     const transform = (await import(new URL(url, document.baseURI).href)).default({ maxExpand: 200, maxSize: 20 });
     for (const [into, tex] of formulas) {
@@ -32,9 +31,9 @@ async function render(formulas, url) {
       const tree = { type: "root", children: [math] };
       transform(tree, { message() {} });
       into.replaceChildren(...tree.children.map((child) => made(child, XHTML)));
-      into.classList.add("drawn");
+      into.className = "formula drawn";
     }
-  } catch (error) { /* the LaTeX itself stays: it can be read too */ }
+  } catch (error) { for (const [into] of formulas) into.classList.remove("awaited"); /* LaTeX can be read too */ }
 }
 
 const XHTML = "http://www.w3.org/1999/xhtml";
@@ -87,7 +86,8 @@ export default function ({ parentElement, data, setTriggerValue }) {
     const made = element(i ? "td" : "th", column.numbers ? "numbers" : "", i ? "cell" : "rowheader");
     const label = element("span", "label");
     write(label, column.title, formulas);
-    const value = element("div", "value");
+    const whole = cell.text.length > 2 && cell.text.startsWith("$") && cell.text.indexOf("$", 1) === cell.text.length - 1;
+    const value = element("div", whole ? "value whole" : "value");
     const main = element(cell.href ? "a" : "span", cell.badge ? "badge " + cell.badge : "");
     write(main, cell.text, formulas);
     if (cell.href) {
