@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ebm_plugins.plans import Plan
 from ebm_plugins.records import FAULTS, Array, Family, PluginError, Run
 from ebm_plugins.spaces import Plane
+from ebm_plugins.wording import plural
 
 AIS_CHAINS = 256
 MOST_NEIGHBOURHOODS = 64  # of the chains of one run
@@ -98,6 +99,10 @@ def conclude(run: Run, made: Plan, fixed: Array | None) -> Run:
         same = np.flatnonzero(place[: len(same)] == place[0])  # those that can be held against each other
         note = f"The diagnostics are of the {len(same)} followed chains that began as the first one did."
         run = replace(run, notes=(*run.notes, note))
+    elif not shared and fixed is not None and made.free is not None:
+        same = alike(fixed[: len(same)], made.free)
+        note = f"The diagnostics are of the {plural(len(same), 'chain')} clamped as the first one is."
+        run = replace(run, notes=(*run.notes, note))
     report = diagnostics.report(sampling.traces[:, same], sampling.energies[:, same], sampling.metrics)
     run = replace(run, report=report)
     try:
@@ -105,6 +110,11 @@ def conclude(run: Run, made: Plan, fixed: Array | None) -> Run:
     except PluginError as error:  # a caption is not worth a run
         explain, run = "", replace(run, notes=(*run.notes, str(error)))
     return replace(run, verdict=verdict.judge(run, str(explain)))
+
+
+def alike(x: Array, free: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Which of the states (n, dim) share the clamped cells of the first."""
+    return np.flatnonzero((x == x[:1])[:, ~free].all(axis=1))
 
 
 def neighbourhoods(family: Family, run: Run) -> tuple[tuple[Array, ...], NDArray[np.int64]]:

@@ -182,13 +182,18 @@ def _diverged(run: Run, explain: str) -> Verdict:
 
 
 def _mixing(run: Run) -> str:
-    """What the chains alone say."""
+    """What the chains alone say; of chains that are clamped to different values, those that are clamped alike."""
     report = run.report
     if report is None or np.isnan(report.rhat) or (np.isnan(report.ess) and not np.isinf(report.rhat)):
         return ""
+    who = "The chains"
+    last = np.asarray(run.sampling.last)
+    if run.free is not None and (last != last[:1])[:, ~run.free].any():
+        many = f"The {count(report.chains)} chains that are clamped as the first one is"
+        who = many if report.chains > 1 else "The two halves of the first chain"
     if report.rhat > SEPARATE:
-        return f"The chains do not agree with each other yet (R-hat {ratio(report.rhat)})."
-    return f"The chains agree (R-hat {ratio(report.rhat)}), worth {count(report.ess)} independent draws."
+        return f"{who} do not agree with each other yet (R-hat {ratio(report.rhat)})."
+    return f"{who} agree (R-hat {ratio(report.rhat)}), worth {count(report.ess)} independent draws."
 
 
 def _only_log_partition(run: Run, explain: str) -> Verdict:
