@@ -99,7 +99,7 @@ def row(entry: Entry, status: str, head: str) -> list[Cell]:
     energy = unknown()
     if held is not None and held.energy == held.energy and exact is not None:
         energy = Cell(text=number(held.energy), order=held.energy, below=f"exact {number(exact.mean_energy)}")
-    accepts = unknown("every move") if report is None or report.acceptance != report.acceptance else Cell(
+    accepts = unknown("not reported") if report is None or report.acceptance != report.acceptance else Cell(
         text=percent(report.acceptance), order=report.acceptance)  # fmt: skip
     worth, arrival = spent.ess_per_thousand if whole else float("nan"), spent.arrival
     return [
