@@ -21,7 +21,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard import stage
-from ebm_plugins import budget, panels, plans, runs, studies
+from ebm_plugins import blas, budget, panels, plans, runs, studies
 from ebm_plugins import registry as registries
 from ebm_plugins.records import ConfigError, Run, Training
 from ebm_plugins.registry import Registry
@@ -405,6 +405,7 @@ def size(job: Job) -> int:
 
 @st.cache_resource(show_spinner=False)
 def _engine(builtins: tuple[str, ...], allow: str | None) -> Engine:
+    blas.one_thread()  # runs share the cores, and each of them is one thread
     return Engine(registries.load())
 
 

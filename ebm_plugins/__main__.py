@@ -56,9 +56,11 @@ def list_(as_json: bool) -> None:
 def check(keys: tuple[str, ...], seed: int, as_json: bool) -> None:
     """Run the conformance checks on families and samplers; 'all' is everything installed. Status 1 if one fails."""
     with _quiet():
+        from ebm_plugins import blas
         from ebm_plugins.registry import load
         from ebm_plugins.testing import check_all, record_of, summary
 
+        blas.one_thread()
         registry = load()
     wanted = [*registry.families, *registry.samplers] if keys == ("all",) else list(dict.fromkeys(keys))
     try:
@@ -116,8 +118,8 @@ def new(name: str, into: Path) -> None:
 )
 def run(link: str, output: Path | None) -> None:
     """Run what LINK describes (a copied link, or just '/FAMILY?sample.steps=100') and say how it ended."""
+    from ebm_plugins import blas, runs
     from ebm_plugins import link as links
-    from ebm_plugins import runs
     from ebm_plugins.records import ConfigError, PluginError
     from ebm_plugins.registry import load
 
@@ -125,6 +127,7 @@ def run(link: str, output: Path | None) -> None:
         raise click.BadParameter(
             f"expected FILE.npz in a folder that exists, got {output}", param_hint="--output"
         )
+    blas.one_thread()
     try:
         with _quiet():
             registry = load()

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from ebm_plugins.registry import Registry
 
 ROOT = Path(__file__).resolve().parents[1]
+os.environ.setdefault(
+    "OPENBLAS_NUM_THREADS", "1"
+)  # for the processes that tests start; ours: see _one_thread
 START_SECONDS = 90
 
 
@@ -31,6 +34,14 @@ class Server(NamedTuple):
     url: str
     log: Path
     pid: int
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """As in the server and on the command line: see ebm_plugins.blas."""
+    from ebm_plugins import blas
+
+    blas.one_thread()
 
 
 @pytest.fixture(scope="session")
