@@ -57,10 +57,11 @@ def lab(key: str) -> None:
         below = st.container()
     with right, boundary(key, "controls"), late.panel(partial(links.heard, visit)):
         panel.draw(visit, made, registry, error)
+    links.tell(visit)
     job.wait(QUICK)
     if _was_stopped(visit) or (error is None and _refusal(job) is not None):
+        visit.again = True
         st.rerun()  # the controls are drawn: draw them again with where it stopped, or with what was refused
-    links.tell(visit)
     if job.run is not None:
         visit.shown = job
     if visit.shown is not None or job.over:

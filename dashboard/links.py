@@ -35,7 +35,8 @@ class Visit:
     drawn one replaced, ``shown`` the last job whose run was on the page,
     ``job`` the one that is waited for, ``stamp`` what a copied link says of its run. ``written`` is the address
     of what is asked, sorted (``pairs`` as it is written), ``told`` the one that the browser was last told, ``heard`` when it first sent that back (None
-    while it has not), ``left`` our addresses of before.
+    while it has not), ``left`` our addresses of before, ``again`` whether the page asks itself to be drawn again
+    (which says nothing of what the browser has heard).
     """
 
     family: str
@@ -45,6 +46,7 @@ class Visit:
     pairs: Pairs = ()
     told: Pairs = ()
     heard: float | None = None
+    again: bool = False
     mended: list[Mended] = field(default_factory=list)
     error: ConfigError | PluginError | None = None
     before_drawn: starts.Start | None = None
@@ -71,9 +73,9 @@ def visit(family: str, registry: Registry) -> Visit:
     st.session_state["page"] = family
     held: Visit | None = st.session_state.get(_key(family))
     if held is not None and here == held.written:
-        if held.heard is None:
+        if held.heard is None and not held.again:
             held.heard = time.monotonic()
-        held.told = here
+        held.told, held.again = here, False
         return held
     if held is not None and (not here if arrived else held.late(here)):
         if here not in held.left:
