@@ -167,7 +167,8 @@ def test_half_of_a_pattern_is_erased_and_only_that_half_moves(visitor: Callable[
         "() => [...window.stage().querySelectorAll('.cell')].map((c) => +c.classList.contains('erased'))"
     )
     assert sum(erased) >= 20
-    assert start_value("free", query(page)["start.free"], 64) == tuple(map(bool, erased))
+    mask = tuple(map(bool, erased))
+    until(lambda: start_value("free", query(page)["start.free"], 64) == mask, page=page)
     page.locator(STAGE).locator("input[type=range]").focus()
     page.keyboard.press("End")
     after = page.evaluate(ON)
@@ -186,7 +187,8 @@ def test_particles_are_dropped_played_and_scrubbed(visitor: Callable[..., Any], 
     for i in range(4):
         page.mouse.click(box["x"] + 130 + 40 * i, box["y"] + 260)
         page.wait_for_timeout(80)
-    until(lambda: len(starts.unpack(query(page).get("start.states", ""), _plane())) == 4, page=page)
+    until(lambda: "start.states" in query(page), page=page)
+    until(lambda: len(starts.unpack(query(page)["start.states"], _plane())) == 4, page=page)
     answered(page, shown)
     page.wait_for_function("() => window.stage().dataset.playing === 'no'")
     label(page, "To the start")
