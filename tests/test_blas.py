@@ -10,10 +10,10 @@ COUNT = "import json, threadpoolctl; print(json.dumps([p['num_threads'] for p in
 
 
 def threads(code: str) -> list[int]:
-    free = {k: v for k, v in os.environ.items() if k != "OPENBLAS_NUM_THREADS"}
-    out = subprocess.run(
-        [sys.executable, "-c", f"{code}\n{COUNT}"], capture_output=True, text=True, check=True
-    )
+    """How many threads each BLAS of a new process has after this code, with no variable that limits them."""
+    env = {k: v for k, v in os.environ.items() if k != "OPENBLAS_NUM_THREADS"}
+    command = [sys.executable, "-c", f"{code}\n{COUNT}"]
+    out = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
     return [int(n) for n in out.stdout.strip().strip("[]").split(",") if n.strip()]
 
 
