@@ -239,7 +239,8 @@ def held_out(data: Data, how: Views, size: int, rng: Rng) -> tuple[Bank, HeldOut
         drawn = [(left[:tried], right[:tried])]
         if not paired:
             drawn += [pairs_of(data, rows[:tried], how, rng) for _ in range(VIEWED - 1)]
-        trial = HeldOut(*(np.concatenate(side) for side in zip(*drawn, strict=True)), size=group)
+        queries, keys_of = (np.concatenate(side) for side in zip(*drawn, strict=True))
+        trial = HeldOut(queries, keys_of, size=group)
     bank = Bank(
         left[shown].astype(float),
         keys.astype(float),

@@ -14,7 +14,17 @@ from typing import Literal
 import numpy as np
 
 from ebm_plugins import (
-    Config, ConfigError, Family, Lens, Plane, RunSpec, Snapshot, Vectors, hookimpl, knob, starts,
+    Config,
+    ConfigError,
+    Family,
+    Lens,
+    Plane,
+    RunSpec,
+    Snapshot,
+    Vectors,
+    hookimpl,
+    knob,
+    starts,
 )  # fmt: skip
 
 
@@ -28,10 +38,13 @@ class Training(Config):
 
 class Sampling(Config):
     update: Literal["retrieval", "mala"] = knob(
-        "retrieval", "Attention, which runs downhill to a memory or a blend; or Langevin moves, accepted or refused."
+        "retrieval",
+        "Attention, which runs downhill to a memory or a blend; or Langevin moves, accepted or refused.",
     )
     step_size: float = knob(0.2, "η of a Langevin move, in units of T.", ge=0.001, le=2.0, log=True)
-    temperature: float = knob(0.3, "T of exp(−E/T), which the Langevin moves sample.", ge=0.01, le=5.0, log=True)
+    temperature: float = knob(
+        0.3, "T of exp(−E/T), which the Langevin moves sample.", ge=0.01, le=5.0, log=True
+    )
     steps: int = knob(60, "How many updates or moves.", ge=1, le=20_000, log=True)
     every: int = knob(1, "Updates or moves a snapshot.", ge=1, le=1_000, log=True)
 
@@ -134,7 +147,10 @@ LENS = Lens(
 )  # fmt: skip
 
 EXAMPLE = RunSpec(
-    family="modern-hopfield", dataset="two-moons", sample={"update": "mala", "steps": 30}, start=starts.Noise(40)
+    family="modern-hopfield",
+    dataset="two-moons",
+    sample={"update": "mala", "steps": 30},
+    start=starts.Noise(40),
 )
 
 
