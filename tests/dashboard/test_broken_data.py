@@ -19,7 +19,9 @@ def _missing() -> Data:
 @hookimpl
 def register_datasets() -> Iterator[Dataset]:
     yield Dataset(key="gone", title="Gone", summary="Broken.", space=Plane(), load=_missing)
-    yield Dataset(key="gone-grid", title="Gone grid", summary="Broken.", space=BinaryGrid(8, 8), load=_missing)
+    yield Dataset(
+        key="gone-grid", title="Gone grid", summary="Broken.", space=BinaryGrid(8, 8), load=_missing
+    )
     yield Dataset(
         key="nan", title="NaN", summary="Broken.", space=Plane(),
         load=lambda: Data(x=np.full((3, 2), np.nan), space=Plane()),
