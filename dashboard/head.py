@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dashboard import web
 from dashboard.plot.heights import styles
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def markup() -> bytes:
         f'<link rel="modulepreload" fetchpriority="low" crossorigin href="./static/js/{name}">'
         for name in scripts()
     )
+    links += "".join(f'<link rel="modulepreload" crossorigin href="{url}">' for url in web.module_urls())
     return f"<style>{WIDE}{CONTROL}{FORMULA}{styles()}</style>{links}".encode()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,32 @@ def _plotly(request: Request) -> Response:
     return Response(_plotly_bytes(zipped), media_type="text/javascript", headers=headers)
 
 
+_modules: dict[str, bytes] = {}
+
+
+def module_url(name: str, text: str) -> str:
+    """Where the app serves a script of its own. Its name holds the content's hash, as plotly.js has it."""
+    raw = text.encode()
+    url = f"/ebm.{name}.{hashlib.sha256(raw).hexdigest()[:16]}.js"
+    _modules[url] = raw
+    return url
+
+
+def module_urls() -> tuple[str, ...]:
+    """Every script of the app's own that its pages load."""
+    import_module("dashboard.plot")  # its components name theirs
+    return tuple(_modules)
+
+
+def _module(request: Request) -> Response:
+    if request.url.path not in _modules:
+        module_urls()  # this process has shown no page yet
+    raw = _modules.get(request.url.path)
+    if raw is None:
+        return Response("There is no such script in this version.", status_code=404, media_type="text/plain")
+    return Response(raw, media_type="text/javascript", headers={"cache-control": FOREVER})
+
+
 def warm() -> None:
     """Zip plotly.js before anybody asks for it."""
     _plotly_bytes(True)
@@ -69,7 +96,7 @@ def _health(_request: Request) -> Response:
 
 def routes() -> list[BaseRoute]:
     """What the app serves beside Streamlit's own."""
-    return [Route(plotly_url(), _plotly), Route("/health", _health)]
+    return [Route(plotly_url(), _plotly), Route("/ebm.{name}.js", _module), Route("/health", _health)]
 
 
 class _Headers:

@@ -20,7 +20,7 @@ _component = st.components.v2.component(
     "ebm.figure",
     html='<div class="ebm-figure" role="figure"><div class="ebm-plot"></div></div>',
     css=assets.style("figure"),
-    js=assets.script("envelope", "theme", "figure"),
+    js=assets.module("figure", "envelope", "theme", "figure"),
     isolate_styles=False,
 )
 

@@ -17,7 +17,8 @@ KINDS = tuple(heights.VIEWS)
 MAX_DRAWN = 500
 REMEMBERED = 100  # starts, so that a slow answer to an older edit is known for what it is
 
-_script = assets.script(
+_script = assets.module(
+    "stage",
     "envelope",
     "theme",
     "canvas",

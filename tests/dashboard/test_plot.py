@@ -230,3 +230,21 @@ def test_both_components_mount_without_a_browser() -> None:
     assert got["alt"] == "Three points"
     assert got["layout"]["height"] == 200
     assert got["data"][0]["x"].dtype == np.float32
+
+
+def test_a_component_sends_a_loader_and_the_app_serves_its_script_for_ever() -> None:
+    from starlette.requests import Request
+
+    from dashboard import web
+
+    def asked(path: str) -> Any:
+        return web._module(Request({"type": "http", "method": "GET", "path": path, "headers": []}))
+
+    urls = web.module_urls()
+    assert {url.split(".")[1] for url in urls} == {"figure", "stage"}
+    for url in urls:
+        answer = asked(url)
+        assert answer.headers["content-type"].startswith("text/javascript")
+        assert "immutable" in answer.headers["cache-control"]
+        assert b"export default function" in answer.body
+    assert asked("/ebm.stage.0000000000000000.js").status_code == 404

@@ -50,7 +50,7 @@ function clicked(event) {
     customdata: p.customdata ?? null, at: Date.now() };
 }
 
-export default async function (component) {
+export default function (component) {
   const frame = component.parentElement.querySelector(".ebm-figure");
   const plot = frame.querySelector(".ebm-plot");
   const spec = openEnvelope(component.data);
