@@ -12,8 +12,8 @@ from ebm_plugins.records import Lens, Run
 from ebm_plugins.specs import RunSpec
 
 SUMMARY = (
-    r"Learn what belongs together by telling the right key from wrong ones: a pair has the energy "
-    r"$E(q, k) = -f(q)\cdot g(k)/\tau$, and to retrieve is to draw a key from $e^{-E}$."
+    "Learn what belongs together by telling the right key from wrong ones: the more alike the two halves of a pair "
+    "look to the model, the lower its energy. To retrieve is to draw a key, low energy first."
 )
 
 LENS = Lens(
