@@ -124,7 +124,7 @@ def report(traces: Array, energies: Array, metrics: Mapping[str, Any]) -> Report
         worst=places[worst] if worst >= 0 else -1,
         mean_energy=float(e.mean()) if e.size and np.isfinite(e).all() else float("nan"),
         energy_mcse=float(mcse(e)),
-        energy_ess=float(ess(e)),
+        energy_ess=float(all_ess[-1]),
     )
 
 
