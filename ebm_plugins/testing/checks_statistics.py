@@ -18,7 +18,7 @@ from ebm_plugins.testing.subject import Case, Subject, _changed, lasting, varian
 
 CHAINS = 3_000  # of a drift test at its first stage; twice as many at each further one
 SETTLING = 150  # snapshots from the start after which a kernel is first compared with the exact answer
-SETTLING_CHAINS = 1_000  # likewise
+SETTLING_CHAINS = 1_000
 RANKED, RANK_STEPS = 4_000, 7
 SAME_START = 8_400  # chains: more than two tiles of 4,096
 LONG = 100  # snapshots of a kernel that does not say how long a run is
@@ -126,8 +126,8 @@ def _started(case: Case, n: int, rng: np.random.Generator) -> Array:
 
 def _settled(subject: Subject, case: Case, config: Any, label: str, stage: int) -> float:
     rng = subject.rng("settled", label, stage)
-    chains = CHAINS if case.exactness(config) == "exact" else SETTLING_CHAINS
-    x = _started(case, chains << stage, rng)
+    chains = CHAINS << stage if case.exactness(config) == "exact" else SETTLING_CHAINS
+    x = _started(case, chains, rng)
     return case.exact(config).fit(case.after(config, rng, x, _length(case, config, stage)), rng)
 
 
