@@ -16,6 +16,7 @@ from ebm_plugins import ConfigError, link, own, plans
 from ebm_plugins.config import Knob
 from ebm_plugins.plans import MAX_SEED, Plan
 from ebm_plugins.registry import Registry
+from ebm_plugins.spaces import BinaryGrid
 
 TRAIN_SHOWN, SAMPLE_SHOWN, ALONE = 2, 2, 4  # controls shown at once; the rest is under More
 OWN = "Your own settings"
@@ -100,22 +101,40 @@ def _datasets(made: Plan, registry: Registry) -> dict[str, str]:
 
 def _own_pattern(visit: Visit, made: Plan, registry: Registry) -> None:
     """On a grid, the start as drawn can join the patterns to be learned; they then travel in the link."""
-    if made.space != made.data.space or not own.has_room(made.data):
+    if made.space != made.data.space or not isinstance(made.space, BinaryGrid):
         return
     if not made.family.needs_data(made.train_config):
         return
+    space, key = made.space, f"{visit.family}.data file"
+
+    def learn(dataset: str) -> None:
+        spec = replace(visit.asked, dataset=dataset, train_stop=None, sample_stop=None)
+        links.change(visit, registry, spec, adapt=True)
+
+    def brought() -> None:
+        file = st.session_state.get(key)
+        if file is not None:
+            try:
+                learn(own.from_file(file.name, file.getvalue(), space))
+            except ConfigError as error:
+                visit.error = error
 
     def add() -> None:
         run = visit.shown.run if visit.shown is not None else None
         dataset = own.with_row(made.data, run.sampling.frames[0][0]) if run is not None else None
         if dataset is not None:
-            spec = replace(visit.asked, dataset=dataset, train_stop=None, sample_stop=None)
-            links.change(visit, registry, spec, adapt=True)
+            learn(dataset)
 
     small("**Data**")
-    st.button(
-        "Learn the shown start too", icon=":material/add:", key=f"{visit.family}.data add", width="stretch",
-        on_click=add, help="The first state at the start, as drawn on the stage, becomes one more row of the data.",
+    if own.has_room(made.data):
+        st.button(
+            "Learn the shown start too", icon=":material/add:", key=f"{visit.family}.data add", width="stretch",
+            on_click=add, help="The first state at the start, as drawn on the stage, becomes one more row of the data.",
+        )  # fmt: skip
+    st.file_uploader(
+        "Patterns from a file", type=list(own.ENDINGS), key=key, on_change=brought, max_upload_size=1,
+        help=f"A table of cells 0 or 1 with one pattern of {space.rows} × {space.cols} cells a row, or one picture of "
+        "that shape, up to 64 kB. The patterns then travel in the link.",
     )  # fmt: skip
 
 
