@@ -10,7 +10,7 @@ import streamlit as st
 
 from dashboard import jobs, late, links, panel, start_panel, status, tabs
 from dashboard.boundary import boundary
-from dashboard.jobs import Job
+from dashboard.jobs import Engine, Job
 from dashboard.links import Visit
 from dashboard.notices import plain, small
 from dashboard.plot import host as host_key
@@ -67,7 +67,7 @@ def lab(key: str) -> None:
     if visit.shown is not None or job.over:
         # At the same place in the page whether it waited or not: else the stage would be made anew on the next run.
         with host if ready else host.container(), boundary(key, "stage"):
-            _stage(visit, made, registry)
+            _stage(engine, visit, made, seat)
     with below, boundary(key, "verdict"):
         status.draw(engine, visit, made, job, seat)
     shown: Job | None = visit.shown
@@ -150,12 +150,24 @@ def _few(authors: str) -> str:
     return authors if len(names) <= 3 else f"{names[0]} and others"
 
 
-def _stage(visit: Visit, made: Plan, registry: Registry) -> None:
-    """The last run that there is, in motion. What the user draws on it becomes the start."""
+@st.fragment
+def _stage(engine: Engine, visit: Visit, made: Plan, seat: str) -> None:
+    """The last run that there is, in motion. What the user draws on it becomes the start.
+
+    An edit runs this part alone, so the new run moves before the rest of the page is drawn anew.
+    """
+    edited = visit.job is None
+    if edited and visit.error is None:
+        job = engine.submit(visit.spec, seat)
+        job.wait(QUICK)
+        if job.run is not None:
+            visit.shown = job
     shown: Job | None = visit.shown
-    if shown is None or shown.stage is None:
-        return
-    draw_stage(shown.stage, key=f"{visit.family}:stage", on_edit=partial(_edited, visit, made, registry))
+    if shown is not None and shown.stage is not None:
+        on_edit = partial(_edited, visit, made, engine.registry)
+        draw_stage(shown.stage, key=f"{visit.family}:stage", on_edit=on_edit)
+    if edited:
+        st.rerun()
 
 
 def _height(made: Plan) -> int:
