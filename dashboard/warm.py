@@ -1,6 +1,7 @@
 """What the first visitor of a server would otherwise wait for, done while nobody waits.
 
-Diagnostics, quadrature and figures import slowly (seconds, on a cold machine), and plotly.js takes a moment to zip.
+Diagnostics, quadrature and figures import slowly (seconds, on a cold machine), plotly.js takes a moment to zip, and
+some families learn for seconds before their page's first stage can be shown.
 What is then in memory stays there, and the garbage collector is told so: Streamlit has it look through everything
 after each run of a page, which holds up what the page still has to send (measured: 80 ms and more an edit).
 """
@@ -17,10 +18,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dashboard.jobs import Engine
     from ebm_plugins.registry import Registry
 
 log = logging.getLogger(__name__)
 PATIENCE = 5.0  # seconds of training in one example before it is left
+OPENING = 60.0  # seconds that a page's first run may take before the next one is begun
+OWN, SEAT = "ebm-plugins", "warm"
 
 
 @contextlib.asynccontextmanager
@@ -32,10 +36,10 @@ async def lifespan(_app: Any) -> AsyncIterator[None]:
 
 def begin() -> None:
     """Load the registry, run what is built in once, and set aside what it left in memory."""
+    from dashboard import jobs, web
+
     began = time.monotonic()
     try:
-        from dashboard import jobs, web
-
         web.warm()
         for module in ("dashboard.lab", "plotly.graph_objects", "arviz_stats.base"):
             import_module(module)
@@ -44,9 +48,22 @@ def begin() -> None:
         log.exception("The server was not warmed")
     gc.collect()
     gc.freeze()
-    print(
-        f"  Warm after {time.monotonic() - began:.1f} s", flush=True
-    )  # among what Streamlit says as it starts
+    try:
+        open_pages(jobs.engine())
+    except Exception:
+        log.exception("The pages' first runs were not made")
+    # Among what Streamlit says as it starts.
+    print(f"  Warm after {time.monotonic() - began:.1f} s", flush=True)
+
+
+def open_pages(engine: Engine) -> None:
+    """Make the run that each built-in family's page opens with, one after the other, and let the engine keep them."""
+    from ebm_plugins.link_values import base_specs
+
+    for family in engine.registry.families.values():
+        if engine.registry.provider(family).name == OWN:
+            engine.submit(next(iter(base_specs(family).values())), SEAT).wait(OPENING)
+    engine.leave(SEAT)
 
 
 def run_examples(registry: Registry) -> None:
@@ -56,7 +73,7 @@ def run_examples(registry: Registry) -> None:
     from ebm_plugins import runs
 
     for family in registry.families.values():
-        if family.example is None or registry.provider(family).name != "ebm-plugins":
+        if family.example is None or registry.provider(family).name != OWN:
             continue
         deadline = time.monotonic() + PATIENCE
         made = runs.run(family.example, registry, stop=lambda _phase, end=deadline: time.monotonic() > end)

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from dashboard import warm
-from ebm_plugins import runs
+from dashboard.jobs import Engine
+from ebm_plugins import link, runs
 from ebm_plugins.registry import Registry
 
 
@@ -35,6 +36,7 @@ def test_each_built_in_example_is_run_up_to_what_its_stage_is_sent(
 
 def test_what_is_in_memory_is_set_aside_for_the_collector(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(warm, "run_examples", lambda _registry: None)
+    monkeypatch.setattr(warm, "open_pages", lambda _engine: None)
     before = gc.get_freeze_count()
     warm.begin()
     assert gc.get_freeze_count() > before + 10_000
@@ -47,6 +49,7 @@ def test_a_server_that_cannot_be_warmed_says_so_and_goes_on(
         raise RuntimeError("no memory")
 
     monkeypatch.setattr(warm, "run_examples", broken)
+    monkeypatch.setattr(warm, "open_pages", broken)
     with caplog.at_level(logging.ERROR, logger="dashboard.warm"):
         warm.begin()
     assert "no memory" in caplog.text
@@ -70,3 +73,20 @@ def test_warming_begins_with_the_server_and_does_not_hold_it_up(monkeypatch: pyt
         go_on.set()
 
     asyncio.run(serve())
+
+
+def test_the_run_that_a_page_opens_with_is_made_before_its_first_visitor_and_kept(registry: Registry) -> None:
+    own = Registry(
+        families={key: registry.families[key] for key in ("hopfield", "langevin")},
+        datasets=registry.datasets,
+        samplers=registry.samplers,
+        providers=registry.providers,
+    )
+    engine = Engine(own)
+    warm.open_pages(engine)
+    assert engine.computed == 2
+    for key in own.families:
+        job = engine.submit(link.parse(f"/{key}", own)[0], "a visitor")
+        assert job.state == "done"
+        assert job.run is not None
+    assert engine.computed == 2
