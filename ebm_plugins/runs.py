@@ -106,17 +106,17 @@ def execute(
     deadline = time.monotonic() + limits.seconds
     made = plan(spec, registry)
     _refuse_too_large(made, limits)
-    if made.data.bare and made.family.needs_data(made.train_config):
-        raise ConfigError(
-            "data",
-            "data with rows, since this model learns from them",
-            f"{made.spec.dataset}, which has none",
-        )
     streams = np.random.SeedSequence(made.spec.seed).spawn(4)
     rng_train, rng_start, rng_sample = (np.random.default_rng(s) for s in streams[:3])
     notes: list[str] = []
     if training is None:
-        training = yield from _train(made, rng_train, limits, deadline, stop, notes)
+        try:
+            training = yield from _train(made, rng_train, limits, deadline, stop, notes)
+        except ConfigError as error:
+            if not made.data.bare:
+                raise
+            wanted = "data with rows, since this model learns from them"  # whatever its train complained of
+            raise ConfigError("data", wanted, f"{made.spec.dataset}, which has none") from error
     params = training.params
     x = starts.draw(made.spec.start or starts.Noise(), made.data, made.space, rng_start)
     free = made.free

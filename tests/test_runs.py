@@ -63,7 +63,7 @@ def energy(params, x):
 
 
 def train(data, config, rng):
-    if config.epochs == 501:
+    if config.epochs == 501 or data.bare:
         raise ConfigError("epochs", "any number but 501", config.epochs)
     mean = rng.standard_normal(2)
     for _ in range(config.epochs):
