@@ -254,10 +254,10 @@ def test_data_that_wells_cannot_be_learned_from_are_refused_before_the_first_yie
     assert error.value.field == field
 
 
-def test_learned_wells_on_the_bare_plane_name_the_control(registry) -> None:
+def test_learned_wells_on_the_bare_plane_name_the_control_that_mends_it(registry) -> None:
     with pytest.raises(ConfigError) as error:
         run(spec(train={"landscape": "learned"}), registry)
-    assert error.value.field == "train.landscape"
+    assert error.value.field == "data"
 
 
 def test_two_rows_more_wells_than_rows_and_data_on_a_line_can_be_learned() -> None:
