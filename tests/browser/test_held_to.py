@@ -182,6 +182,7 @@ def test_of_thirty_clicks_80_ms_apart_all_count_on_a_page_just_opened(
     page.wait_for_timeout(1000 * after)
     begin = "() => window.stage().querySelector('[aria-label=\"To the start\"]').click()"
     page.evaluate(begin)
+    page.evaluate("() => { window.kept = window.stage(); }")
     cells = "() => [...window.stage().querySelectorAll('.cell')].map((c) => c.classList.contains('on'))"
     before = page.evaluate(cells)
     boxes = page.evaluate("""() => [...window.stage().querySelectorAll('.cell')].map((c) => {
@@ -202,6 +203,7 @@ def test_of_thirty_clicks_80_ms_apart_all_count_on_a_page_just_opened(
         return bool(np.array_equal(states, [wanted]))
 
     until(asked)
+    assert page.evaluate("() => window.stage() === window.kept")  # a stage made anew would know of no edit
 
 
 @measured

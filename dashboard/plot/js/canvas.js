@@ -76,3 +76,11 @@ function bands(stops, count) {
 
 // Bit `i` of row `row` of packed rows of `width` bytes.
 const bit = (bytes, width, row, i) => (bytes[row * width + (i >> 3)] >> (7 - (i & 7))) & 1;
+
+// The cells from one to another on a straight line: a quick pointer reports only some of those that it crosses.
+function crossed(from, to, cols) {
+  const [r, k] = [Math.floor(from / cols), from % cols], [down, right] = [Math.floor(to / cols) - r, (to % cols) - k];
+  const n = Math.max(Math.abs(down), Math.abs(right));
+  return Array.from({ length: n + 1 }, (_, i) =>
+    (r + Math.round((i * down) / (n || 1))) * cols + k + Math.round((i * right) / (n || 1)));
+}

@@ -50,21 +50,17 @@ function makeCells(box, stage) {
     return (i) => bit(patterns, patterns.shape[1], own, i);
   }
 
+  // Paints the cells from the last one that was painted in this drag to this one.
   function paint(i) {
     if (!payload().editable || !(i >= 0)) return;
-    if (stage.tool === "erase") {
-      const free = stage.freeMask() ? [...stage.freeMask()] : new Array(dim()).fill(0);
-      painting ??= { value: free[i] ? 0 : 1 };
-      if (free[i] === painting.value) return;
-      free[i] = painting.value;
-      stage.edit({ state: Array.from(state(stage.at)), free });
-    } else {
-      const next = Array.from(state(stage.at));
-      painting ??= { value: next[i] ? 0 : 1 };
-      if (next[i] === painting.value) return;
-      next[i] = painting.value;
-      stage.edit({ state: next, free: stage.freeMask() });
-    }
+    const erase = stage.tool === "erase", free = stage.freeMask();
+    const layer = erase ? (free ? [...free] : new Array(dim()).fill(0)) : Array.from(state(stage.at));
+    painting ??= { value: layer[i] ? 0 : 1, last: i };
+    const path = crossed(painting.last, i, payload().cols).filter((j) => layer[j] !== painting.value);
+    painting.last = i;
+    if (!path.length) return;
+    for (const j of path) layer[j] = painting.value;
+    stage.edit(erase ? { state: Array.from(state(stage.at)), free: layer } : { state: layer, free });
   }
 
   const index = (node) => (node && node.dataset && node.dataset.i !== undefined ? +node.dataset.i : -1);

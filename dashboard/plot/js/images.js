@@ -92,25 +92,20 @@ function makeImages(box, stage) {
     }
   }
 
+  // Paints the pixels from the last one that was painted in this drag to the one under the pointer.
   function paint(event) {
     const area = canvas.getBoundingClientRect(), now = payload();
     const cell = size / Math.max(now.rows, now.cols);
     const k = Math.floor((event.clientX - area.left) / cell), r = Math.floor((event.clientY - area.top) / cell);
     if (k < 0 || r < 0 || k >= now.cols || r >= now.rows) return;
-    const i = r * now.cols + k, next = Array.from(state(stage.at));
-    const free = stage.freeMask() ? [...stage.freeMask()] : new Array(dim()).fill(0);
-    if (stage.tool === "erase") {
-      grip.value ??= free[i] ? 0 : 1;
-      if (free[i] === grip.value) return;
-      free[i] = grip.value;
-      stage.edit({ state: next, free });
-    } else {
-      const middle = (now.low + now.high) / 2;
-      grip.value ??= next[i] > middle ? now.low : now.high;
-      if (next[i] === grip.value) return;
-      next[i] = grip.value;
-      stage.edit({ state: next, free: stage.freeMask() });
-    }
+    const i = r * now.cols + k, erase = stage.tool === "erase", free = stage.freeMask();
+    const layer = erase ? (free ? [...free] : new Array(dim()).fill(0)) : Array.from(state(stage.at));
+    grip.value ??= erase ? (free && free[i] ? 0 : 1) : layer[i] > (now.low + now.high) / 2 ? now.low : now.high;
+    const path = crossed(grip.last ?? i, i, now.cols).filter((j) => layer[j] !== grip.value);
+    grip.last = i;
+    if (!path.length) return;
+    for (const j of path) layer[j] = grip.value;
+    stage.edit(erase ? { state: Array.from(state(stage.at)), free: layer } : { state: layer, free });
   }
 
   canvas.addEventListener("pointerdown", (event) => {
