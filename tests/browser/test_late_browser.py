@@ -58,8 +58,8 @@ def test_presets_changed_while_a_run_is_going_leave_the_address_of_the_last(
     page = one.open(
         f"langevin?preset={slow}&train.wells=16&train.epochs=1000&sample.step_size=0.05&seed=101", wait=""
     )
+    stop(page).wait_for()
     for name in (SLOW, LAST):
-        stop(page).wait_for()
         choose(page, name)
         until(lambda n=name: query(page) == {"preset": n}, page=page)
         page.wait_for_timeout(1500)
