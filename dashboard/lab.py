@@ -10,7 +10,8 @@ import streamlit as st
 
 from dashboard import jobs, late, links, panel, start_panel, status, tabs
 from dashboard.boundary import boundary
-from dashboard.jobs import Engine, Job
+from dashboard.job import STOPPED, Job
+from dashboard.jobs import Engine
 from dashboard.links import Visit
 from dashboard.notices import plain, small
 from dashboard.plot import host as host_key
@@ -79,9 +80,7 @@ def lab(key: str) -> None:
 def _was_stopped(visit: Visit) -> bool:
     """Whether the run that this page waits for was ended before what it asks for."""
     job: Job | None = visit.job
-    return (
-        job is not None and job.state == jobs.STOPPED and job.asked == visit.spec and job.spec != visit.spec
-    )
+    return job is not None and job.state == STOPPED and job.asked == visit.spec and job.spec != visit.spec
 
 
 def session() -> str:

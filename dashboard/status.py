@@ -7,9 +7,10 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import boundary, jobs, links
+from dashboard import boundary, links
 from dashboard.controls import number, words
-from dashboard.jobs import Engine, Job
+from dashboard.job import FAILED, QUEUED, REFUSED, SILENT, Job
+from dashboard.jobs import Engine
 from dashboard.links import Visit
 from dashboard.notices import notice, plain, powers, small
 from dashboard.plot import figure
@@ -30,7 +31,7 @@ def draw(engine: Engine, visit: Visit, made: Plan, job: Job, seat: str) -> None:
     if not job.over:
         _running(engine, visit, made, job, seat)
         return
-    if job.state in (jobs.FAILED, jobs.REFUSED, jobs.SILENT):
+    if job.state in (FAILED, REFUSED, SILENT):
         _failed(engine, visit, job)
         return
     run = job.run
@@ -79,7 +80,7 @@ def _failed(engine: Engine, visit: Visit, job: Job) -> None:
         kept = " The last good run is shown." if visit.shown else ""
         notice("bad", "Not run.", f"{plain(boundary.sentence(error))}{kept}", key=f"{visit.family} verdict")
         return
-    if job.state == jobs.SILENT:
+    if job.state == SILENT:
         part = PHASES.get(job.phase, job.phase or "train").lower()
         boundary.stopped(visit.family, part, f"{error} It was given up.", job.trace)
     elif error is not None:
@@ -143,7 +144,7 @@ def unit(config: Any) -> tuple[str, int]:
 
 def headline(job: Job, made: Plan) -> str:
     """'Training, epoch 34 of 120'."""
-    if job.state == jobs.QUEUED:
+    if job.state == QUEUED:
         return "Waiting for other runs to end"
     phase = PHASES.get(job.phase, "Starting")
     if job.phase not in ("train", "sample"):

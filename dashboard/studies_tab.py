@@ -6,8 +6,9 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import boundary, controls, jobs
-from dashboard.jobs import Engine, Job
+from dashboard import boundary, controls
+from dashboard.job import QUEUED, Job
+from dashboard.jobs import Engine
 from dashboard.links import Visit
 from dashboard.notices import plain, small
 from dashboard.plot import figure
@@ -71,7 +72,7 @@ def _watch(visit: Visit, job: Job, title: str, key: str, height: int) -> None:
         _last(visit, job, title, key, height)
         small(
             "Waiting for other runs to end."
-            if job.state == jobs.QUEUED
+            if job.state == QUEUED
             else f"Running, {job.seconds:.0f} s so far."
         )
 

@@ -12,7 +12,8 @@ import streamlit as st
 from dashboard import controls, learn, links, studies_tab, take_away
 from dashboard.boundary import boundary
 from dashboard.controls import number
-from dashboard.jobs import Engine, Job
+from dashboard.job import Job
+from dashboard.jobs import Engine
 from dashboard.links import Visit
 from dashboard.notices import notice, plain, small
 from dashboard.plot import figure

@@ -18,7 +18,8 @@ from dashboard.app_pages import compare_charts
 from dashboard.app_pages.compare_charts import Entry
 from dashboard.app_pages.home import spelt
 from dashboard.boundary import boundary
-from dashboard.jobs import Engine, Job
+from dashboard.job import REFUSED, RUNNING, SILENT, Job
+from dashboard.jobs import Engine
 from dashboard.lab import session
 from dashboard.notices import ICONS, code, notice, plain, small, spelled
 from dashboard.plot import figure
@@ -231,7 +232,7 @@ def _started(engine: Engine, contest: Contest, registry: Registry) -> dict[str, 
         try:
             running[key] = engine.spend(spec, contest.budget, f"{seat}{place}")
         except (ConfigError, PluginError) as error:  # settings that do not go together
-            running[key] = Job(key, state=jobs.REFUSED, error=error)
+            running[key] = Job(key, state=REFUSED, error=error)
     for place in range(len(running), contests.MOST):
         engine.leave(f"{seat}{place}")
     return running
@@ -255,7 +256,7 @@ def _watch(rivals: Sequence[Rival], registry: Registry) -> None:
     def watch() -> None:
         if sum(one.job.over for one in rivals) != over:
             st.rerun()
-        job = next((one.job for one in rivals if one.job.state == jobs.RUNNING), None)
+        job = next((one.job for one in rivals if one.job.state == RUNNING), None)
         said = "Waiting for other runs to end"
         if job is not None and job.spec is not None:
             said = headline(job, plan(job.spec, registry))
@@ -321,7 +322,7 @@ def _failed(engine: Engine, key: str, job: Job) -> None:
     """Why one who competes has no picture. The others still have theirs."""
     if isinstance(job.error, ConfigError):
         notice("bad", "Not run.", f"{code(job.error.field)}: {plain(boundaries.sentence(job.error))}")
-    elif job.state == jobs.SILENT:
+    elif job.state == SILENT:
         boundaries.stopped(key, job.phase or "sample", f"{job.error} It was given up.", job.trace)
     elif job.error is not None:
         boundaries.show(job.error, key, job.phase or "sample", job.trace)

@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import jobs
 from dashboard.app_pages import compare, compare_charts
+from dashboard.job import DONE
 from dashboard.unification import COLUMNS, UNSAID
 from ebm_plugins import budget, contests
 from ebm_plugins import registry as registries
@@ -199,7 +200,7 @@ def test_samplers_that_begin_at_once_learn_their_energy_once(registry):
     contest = replace(contests.on("x", base, taught), n=50, budget=5_000)
     running = [engine.spend(spec, 5_000, key) for key, spec in contests.rivals(contest, taught)]
     assert all(job.wait(60) for job in running)
-    assert [job.state for job in running] == [jobs.DONE] * len(running)
+    assert [job.state for job in running] == [DONE] * len(running)
     assert len(counted) == 1
     assert all(job.spent is not None and job.stage["svg"].startswith("<svg") for job in running)
 

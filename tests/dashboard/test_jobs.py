@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from dashboard import jobs
+from dashboard.job import DONE, FAILED, LEFT, QUEUED, REFUSED, SILENT, STOPPED
 from dashboard.jobs import Engine
 from ebm_plugins import registry as registries
 from ebm_plugins import runs, starts
@@ -40,7 +40,7 @@ def finished(job, seconds=30):
 
 def test_a_run_is_what_the_headless_program_computes(engine):
     job = finished(engine.submit(SPEC, "a"))
-    assert job.state == jobs.DONE
+    assert job.state == DONE
     assert runs.result_digest(job.run) == runs.result_digest(runs.run(SPEC, engine.registry))
     assert job.stage["kind"] == "cells"
 
@@ -58,7 +58,7 @@ def test_training_is_not_repeated_when_only_sampling_changes(engine):
     slow = replace(SPEC, train={"epochs": 5, "seconds": 0.1})
     finished(engine.submit(slow, "a"))
     again = finished(engine.submit(replace(slow, sample={"steps": 31}), "a"))
-    assert again.state == jobs.DONE
+    assert again.state == DONE
     assert again.seconds < 0.4, "five epochs of 0.1 s were trained again"
 
 
@@ -74,7 +74,7 @@ def test_stop_keeps_what_was_learned_and_continue_gives_the_same_bits(engine, wa
     engine.stop(job, "a")
     waits.set()
     finished(job)
-    assert job.state == jobs.STOPPED
+    assert job.state == STOPPED
     stop = job.spec.train_stop if phase == "train" else job.spec.sample_stop
     assert stop is not None
     assert 3 <= stop < 200
@@ -95,7 +95,7 @@ def test_a_stop_leaves_the_others_who_wait_alone(engine):
     mine = engine.stop(job, "a")
     assert mine is not job
     assert finished(mine).run.training.count < 30
-    assert finished(job).state == jobs.DONE
+    assert finished(job).state == DONE
     assert job.run.training.count == 30
 
 
@@ -104,24 +104,24 @@ def test_a_silent_run_is_given_up_with_its_stack_and_the_next_runs_go_on(three):
     job = engine.submit(RunSpec(family="hangs", dataset="lamps"), "a")
     waiting = engine.submit(SPEC, "b")
     finished(job, 10)
-    assert job.state == jobs.SILENT
+    assert job.state == SILENT
     assert "hanging" in job.trace
     assert "sleep" in job.trace
-    assert finished(waiting).state == jobs.DONE
+    assert finished(waiting).state == DONE
 
 
 def test_a_plugin_that_raises_costs_its_own_run_only(engine):
     job = finished(engine.submit(RunSpec(family="raises", dataset="lamps"), "a"))
-    assert job.state == jobs.FAILED
+    assert job.state == FAILED
     assert isinstance(job.error, PluginError)
     assert job.error.part == "sample"
     assert "the lamp went out" in job.trace
-    assert finished(engine.submit(SPEC, "a")).state == jobs.DONE
+    assert finished(engine.submit(SPEC, "a")).state == DONE
 
 
 def test_what_training_refuses_is_named_by_its_control(engine):
     job = finished(engine.submit(replace(SPEC, train={"pick": (0, 1, 2)}), "a"))
-    assert job.state == jobs.REFUSED
+    assert job.state == REFUSED
     assert isinstance(job.error, ConfigError)
     assert job.error.field == "train.pick"
 
@@ -129,7 +129,7 @@ def test_what_training_refuses_is_named_by_its_control(engine):
 def test_a_run_that_cannot_fit_is_refused_before_it_starts(three):
     engine = Engine(registries.load(discover=False), limits=runs.Limits(updates=1000))
     job = finished(engine.submit(SPEC, "a"))
-    assert job.state == jobs.REFUSED
+    assert job.state == REFUSED
     assert isinstance(job.error, runs.LimitError)
     assert job.step == 0
 
@@ -138,13 +138,13 @@ def test_a_run_that_nobody_waits_for_ends(engine):
     slow = replace(SPEC, train={"epochs": 400, "seconds": 0.05})
     job = engine.submit(slow, "a")
     engine.submit(SPEC, "a")
-    assert job.state == jobs.LEFT
+    assert job.state == LEFT
     job.thread.join(5)
     assert not job.thread.is_alive()
     again = engine.submit(slow, "a")
     assert again is not job
     engine.leave("a")
-    assert again.state == jobs.LEFT
+    assert again.state == LEFT
 
 
 def test_no_more_runs_than_slots_and_first_come_first_served(three):
@@ -153,7 +153,7 @@ def test_no_more_runs_than_slots_and_first_come_first_served(three):
     many = [
         engine.submit(replace(SPEC, seed=s, train={"epochs": 2, "seconds": 0.02}), str(s)) for s in range(4)
     ]
-    assert [j.state for j in many[1:]] == [jobs.QUEUED] * 3
+    assert [j.state for j in many[1:]] == [QUEUED] * 3
     for job in many:
         threading.Thread(target=lambda j=job: (j.wait(20), order.append(j.spec.seed)), daemon=True).start()
     for job in many:
