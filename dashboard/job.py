@@ -8,11 +8,14 @@ import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ebm_plugins import budget, runs
 from ebm_plugins.records import Run
 from ebm_plugins.specs import RunSpec
+
+if TYPE_CHECKING:
+    from ebm_plugins.testing import Result
 
 QUEUED, RUNNING, DONE, STOPPED = "queued", "running", "done", "stopped"
 FAILED, REFUSED, SILENT, LEFT = "failed", "refused", "silent", "left"
@@ -26,7 +29,7 @@ class Job:
     ``state`` is queued, running, done, stopped, failed, refused, silent (said nothing for too long and was given
     up) or left (nobody waits for it any more). ``phase``, ``step`` of ``total``, ``metrics`` so far, ``seconds``
     and ``left`` (or None) are its progress; ``run`` with its ``stage``, or ``figures``, or what a budget
-    was ``spent`` on with its picture in ``stage``, what it made; ``spec`` what it is the run of, which differs from
+    was ``spent`` on with its picture in ``stage``, or the ``results`` of conformance checks, what it made; ``spec`` what it is the run of, which differs from
     what was ``asked`` once it has been stopped.
     """
 
@@ -45,6 +48,7 @@ class Job:
     run: Run | None = None
     stage: dict[str, Any] | None = None
     figures: list[Any] = field(default_factory=list)
+    results: list[Result] = field(default_factory=list)
     spent: budget.Spent | None = None
     error: BaseException | None = None
     trace: str = ""

@@ -42,6 +42,8 @@ from ebm_plugins.registry import Registry
 from ebm_plugins.specs import RunSpec
 
 KEPT_TRAININGS = 16
+# Comparing with the truth is one long step of ours, a check many steps of the plugin's; a busy machine makes them longer.
+PATIENCE = {"truth": 3, "check": 9}
 
 
 Work = Callable[[Job], None]
@@ -146,6 +148,32 @@ class Engine:
                 self._start(job, work)
             self._sit(seat, job)
             return job
+
+    def check(self, key: str, seat: str = "") -> Job:
+        """The job of the conformance checks of a family or sampler: its ``results`` arrive one by one."""
+
+        def work(job: Job) -> None:
+            from ebm_plugins import testing
+
+            record = testing.record_of(key, self.registry)
+            job.phase, job.total = "check", len(testing.checks_for(record))
+            for result in closing(testing.checking(record, self.registry)):
+                self._heard(job)
+                job.results = [*job.results, result]
+                job.step += 1
+
+        with self._lock:
+            name = f"{key}\nconformance"
+            job = self._jobs.get(name)
+            if job is None or job.state == LEFT:
+                job = Job(name)
+                self._start(job, work)
+            self._sit(seat, job)
+            return job
+
+    def checked(self, key: str) -> Job | None:
+        """The job of a record's conformance checks, if somebody asked for it."""
+        return self._jobs.get(f"{key}\nconformance")
 
     def forget(self, job: Job) -> None:
         """Let the same spec be computed again, as after a failure."""
@@ -315,8 +343,7 @@ class Engine:
                     return
                 now = time.monotonic()
                 for job in list(self._running):
-                    # Comparing with the truth is one long step of ours, and a busy machine makes it longer.
-                    patience = self.silence * (3 if job.phase == "truth" else 1)
+                    patience = self.silence * PATIENCE.get(job.phase, 1)
                     if now - job.heard > patience:
                         job.trace = stack_of(job.thread)
                         self._end(

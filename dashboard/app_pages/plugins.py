@@ -9,7 +9,11 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
+from dashboard import jobs
 from dashboard.addresses import page_of
+from dashboard.app_pages.conformance import conformance
+from dashboard.boundary import boundary
+from dashboard.jobs import Engine
 from dashboard.notices import code, notice, plain, plural, small
 from ebm_plugins import hookspecs
 from ebm_plugins.records import Dataset, Failure, Family, Sampler
@@ -44,8 +48,8 @@ class Brought:
     datasets: list[Dataset] = field(default_factory=list)
 
 
-def plugins(registry: Registry) -> None:
-    """The page."""
+def plugins(registry: Registry, engine: Engine | None = None) -> None:
+    """The page. ``engine`` runs the conformance checks: the app's own, unless another is given."""
     st.markdown("# Plugins")
     st.markdown(
         "A plugin brings families, samplers or datasets. Each gets its page and its place in every choice by itself; "
@@ -61,6 +65,9 @@ def plugins(registry: Registry) -> None:
     for brought in providers(registry):
         installed(brought)
     small(plain(allow_list(os.environ.get(ALLOW_VARIABLE))))
+    st.space("medium")
+    with boundary("plugins", "conformance"):
+        conformance(engine or jobs.engine())
     st.space("medium")
     write_one()
 

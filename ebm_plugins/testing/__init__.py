@@ -15,6 +15,7 @@ from ebm_plugins.testing.kit import CHECKS, Check, Finding, Result, Skip, Wrong,
 from ebm_plugins.testing.running import (
     Conformance,
     check_all,
+    checking,
     checks_for,
     conformance,
     expected_failures,
@@ -26,7 +27,7 @@ from ebm_plugins.testing.running import (
 from ebm_plugins.testing.subject import Subject
 
 __all__ = [
-    "CHECKS", "Check", "Conformance", "Finding", "Result", "Skip", "Subject", "Wrong", "check", "check_all",
+    "CHECKS", "Check", "Conformance", "Finding", "Result", "Skip", "Subject", "Wrong", "check", "check_all", "checking",
     "checks_for", "conformance", "expected_failures", "parametrize_with_checks", "record_of", "summary",
     "with_records",
 ]  # fmt: skip

@@ -6,7 +6,7 @@ import math
 import sys
 import time
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType, ModuleType
 from typing import Any
@@ -79,17 +79,27 @@ def check_all(
     that should fail to reasons, added to what the record's module states. A check that passes although it is expected
     to fail has failed: the reason no longer holds (unless it is a statistical one, which may miss what it is told of).
     """
+    return list(checking(record, registry, seed, expected=expected, names=names))
+
+
+def checking(
+    record: Family | Sampler,
+    registry: Registry,
+    seed: int = 0,
+    *,
+    expected: Mapping[str, str] | None = None,
+    names: Sequence[str] | None = None,
+) -> Iterator[Result]:
+    """:func:`check_all`, each result as it comes: for who wants to show progress, or to stop half-way."""
     stated = {**expected_failures(record, registry), **(expected or {})}
     known = {name.split(":")[0] for name in stated} | set(names or ())
     unknown = sorted(known - set(CHECKS))
     if unknown:
         raise ValueError(f"there is no check {', '.join(unknown)}; the checks are {', '.join(CHECKS)}")
     subject = Subject(record, registry, seed, {k: v for k, v in stated.items() if ":" in k})
-    return [
-        one_check(check, subject, stated.get(check.name))
-        for check in checks_for(record)
-        if names is None or check.name in names
-    ]
+    for check in checks_for(record):
+        if names is None or check.name in names:
+            yield one_check(check, subject, stated.get(check.name))
 
 
 def one_check(check: Check, subject: Subject, reason: str | None = None) -> Result:
