@@ -1,4 +1,4 @@
-"""Two components that draw in place: any Plotly figure, and the stage.
+"""Components that draw in place: any Plotly figure, the stage, and Home's wells and the cost of their sum.
 
 ``figure(fig, key=..., height=..., alt=...)`` draws a figure with Plotly.react: zoom is kept, light or dark is
 chosen in the browser, clicks on anything are reported.
@@ -9,8 +9,10 @@ returns a :class:`StartEdit` when the user changed the start. A container under 
 
 from __future__ import annotations
 
+from dashboard.plot.cost import cost
 from dashboard.plot.figures import Click, figure
 from dashboard.plot.heights import host
 from dashboard.plot.stages import KINDS, StartEdit, edited, stage
+from dashboard.plot.well_editor import Setting, wells
 
-__all__ = ["KINDS", "Click", "StartEdit", "edited", "figure", "host", "stage"]
+__all__ = ["KINDS", "Click", "Setting", "StartEdit", "cost", "edited", "figure", "host", "stage", "wells"]

@@ -12,7 +12,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard import jobs, thumbnails, timeline
-from dashboard.app_pages import gallery, home, home_charts
+from dashboard.app_pages import gallery, home, home_address
+from dashboard.plot import well_editor
+from dashboard.plot.well_editor import Setting
 from ebm_plugins import (
     BinaryGrid,
     Data,
@@ -23,11 +25,13 @@ from ebm_plugins import (
     Plane,
     RunSpec,
     Snapshot,
+    sampling_cost,
     starts,
     wells1d,
 )
 from ebm_plugins.config import Config, knob
 from ebm_plugins.registry import Provider, Registry
+from ebm_plugins.wells1d import Well
 
 HELD = (
     threading.Event()
@@ -130,10 +134,6 @@ def said(test):
     return "\n".join(element.value for element in test.markdown)
 
 
-def slider(test, name):
-    return test.slider(key=home.slot(name))
-
-
 def pictured(registry):
     """Wait until no picture of the first row is still being made."""
     until = time.monotonic() + 30
@@ -143,63 +143,139 @@ def pictured(registry):
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("setting", [(1.0, 3.0, 2.0), (0.5, 2.0, 4.0), (2.0, 1.0, 3.5)])
-def test_sliders_change_the_numbers_to_the_closed_form_values(setting):
-    """Z on the page is the power series' (no grid in it), at the digits shown."""
+def sent(test, component="ebm.wells"):
+    """What the component of this name was given."""
+    found = [
+        json.loads(c.proto.json) for c in test.get("bidi_component") if c.proto.component_name == component
+    ]
+    return found[0]
+
+
+def shown(test):
+    data = sent(test)
+    return Setting(data["temperature"], tuple(Well(*row) for row in data["wells"]))
+
+
+TWO = wells1d.START
+OTHER = Setting(0.35, (Well(-3.25, 1.5, 0.4), Well(0.0, 5.0, 2.0), Well(4.8, 0.05, 0.95)))
+
+
+def test_the_page_opens_with_two_wells_and_the_browser_gets_the_numbers_to_compute_with():
     test = opened(a_registry())
-    for name, value in zip(("temperature", "left", "right"), setting, strict=True):
-        slider(test, name).set_value(value)
-    test.run()
-    assert f"$Z = {home_charts.tex(wells1d.partition_series(*setting))}$" in said(test)
-    left, right = wells1d.solve(*setting).shares
-    assert f"left {home_charts.percent(left)}, right {home_charts.percent(right)}." in said(test)
+    assert shown(test) == Setting(1.0, TWO)
+    limits = sent(test)["limits"]
+    assert (limits["box"], limits["bowl"], limits["points"]) == (wells1d.BOX, wells1d.BOWL, 2001)
+    assert dict(test.query_params) == {}
 
 
-def test_a_bare_bowl_has_the_gaussian_integral_and_one_well():
-    """Both depths at 0: Z = √(πT/c), one well."""
-    test = opened(a_registry(), temperature="1.0", left="0.0", right="0.0")
-    assert f"$Z = {np.sqrt(np.pi / wells1d.BOWL):.3f}$" in said(test)
-    assert "one well holds it all" in said(test)
+@pytest.mark.parametrize(
+    "setting", [OTHER, Setting(100.0, ()), Setting(0.1, (Well(-5.0, 5.0, 0.4),) * 5), Setting()]
+)
+def test_what_the_address_is_written_with_is_read_back(setting):
+    """To the last digit that the browser sets; and a page with that address shows it, with nothing to mend."""
+    written = home_address.write(setting)
+    assert home_address.read({name: [text] for name, text in written.items()}) == (setting, [])
+    assert all(set(text) <= set("-_.~0123456789none") for text in written.values())
+    test = opened(a_registry(), **written)
+    assert shown(test) == setting
+    assert "in the link" not in said(test)
 
 
-def test_the_address_sets_the_sliders_and_is_written_by_them():
-    """``temperature``, ``left`` and ``right`` are read once; a move writes what is not at its default."""
+def test_links_of_before_keep_working():
+    """``temperature``, ``left`` and ``right`` are a temperature and the depths of the two wells."""
     test = opened(a_registry(), temperature="2.5", left="0.5")
-    assert [slider(test, n).value for n in ("temperature", "left", "right")] == [2.5, 0.5, 2.0]
-    slider(test, "left").set_value(3.0)
-    test.run()
-    assert dict(test.query_params) == {"temperature": "2.5"}
+    assert shown(test) == Setting(2.5, (TWO[0]._replace(depth=0.5), TWO[1]))
+    assert "in the link" not in said(test)
 
 
-def test_sliders_stand_where_the_address_says_even_when_a_run_was_cut_short():
-    """What the browser is told to show is the slider's own default, so no lost message can put it elsewhere."""
-    test = opened(a_registry(), temperature="2.5")
+def test_what_the_browser_says_is_written_into_the_address_and_ends_the_notice():
+    def script(registry):
+        import streamlit as st
+
+        from dashboard.app_pages import home
+        from dashboard.plot.well_editor import parse
+
+        if st.button("move"):
+            home.moved(parse({"number": 1, "temperature": 0.5, "wells": [[1, 2, 0.7]]}))
+        home.home(registry)
+
+    test = AppTest.from_function(script, kwargs={"registry": a_registry()}, default_timeout=30)
+    test.query_params["left"] = "nan"
     test.run()
-    shown = [slider(test, n).proto.default[0] for n in ("temperature", "left", "right")]
-    assert shown == [2.5, 3.0, 2.0]
-    assert not test.warning
+    assert "1 value in the link was changed." in said(test)
+    test.button[0].click().run()
+    assert dict(test.query_params) == {"temperature": "0.5", "wells": "1_2_0.7"}
+    assert "in the link" not in said(test)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        None, "x", 7, [], {}, {"wells": [[1, 2, 0.7]]}, {"temperature": 1},
+        {"temperature": "nan", "wells": []}, {"temperature": 0, "wells": []}, {"temperature": None, "wells": []},
+        {"temperature": 1, "wells": [[1, 2]]}, {"temperature": 1, "wells": [[1, 2, 0.7, 4]]},
+        {"temperature": 1, "wells": [[1, 2, 0.7]] * 6}, {"temperature": 1, "wells": [[9, 2, 0.7]]},
+        {"temperature": 1, "wells": "abc"}, {"temperature": 1, "wells": {"a": 1}}, {"temperature": 1, "wells": 3},
+        {"temperature": 1, "wells": [["1e999", 2, 0.7]]}, {"temperature": 1, "wells": [[1, 2, 0.0]]},
+    ],
+)  # fmt: skip
+def test_a_message_that_is_none_of_ours_changes_nothing(message):
+    assert well_editor.parse(message) is None
+
+
+def test_a_message_of_ours_is_the_setting():
+    message = {"number": 3, "temperature": 0.35, "wells": [list(well) for well in OTHER.wells]}
+    assert well_editor.parse(message) == OTHER
 
 
 @pytest.mark.parametrize(
     ("query", "named"),
     [
-        ({"temperature": "0"}, "`temperature=0`: expected a number from 0.2 to 3, so `1` is used."),
+        ({"temperature": "0"}, "`temperature=0`: expected a number from 0.1 to 100, so `1` is used."),
         ({"left": "nan"}, "`left=nan`: expected a number from 0 to 4, so `3` is used."),
         ({"right": "1e999"}, "so `2` is used"),
         ({"left": ["1", "2"]}, "it is given more than once, so `3` is used"),
-        ({"wells": "7"}, "`wells=7`: this page has no such setting, so it is left out."),
+        ({"well": "7"}, "`well=7`: this page has no such setting, so it is left out."),
         ({"left": "<script>" * 9000}, "so `3` is used"),
+        ({"wells": "1_2"}, "expected place\\_depth\\_width for each well, with \\~ between them"),
+        ({"wells": ""}, "expected place\\_depth\\_width"),
+        (
+            {"wells": "0_2_0.7~9_2_0.7"},
+            "expected a place for well 2 from \\-5 to 5, got 9, so the page's own wells are used.",
+        ),
+        ({"wells": "0_-1_0.7"}, "expected a depth for well 1"),
+        ({"wells": "0_1_0"}, "expected a width for well 1"),
+        ({"wells": "0_nan_1"}, "expected place"),
+        ({"wells": "1e1_1_1"}, "expected place"),
+        ({"wells": "~".join(["0_1_1"] * 6)}, "expected at most 5 wells"),
+        ({"wells": "0_1_1~" * 9_000}, "expected at most 5 wells"),
+        ({"wells": "_" * 9_000}, "expected place"),
+        ({"wells": "1٣_1_1"}, "expected place"),
     ],
 )
 def test_what_in_the_address_cannot_be_used_is_named(query, named):
-    """Never a dead page, never a silent default; one move of a slider and the notice is gone."""
+    """Never a dead page, never a silent default."""
     test = opened(a_registry(), **query)
     assert "1 value in the link was changed." in said(test)
     assert named in said(test)
-    assert [slider(test, n).value for n in ("temperature", "left", "right")] == [1.0, 3.0, 2.0]
-    slider(test, "right").set_value(1.0)
-    test.run()
-    assert "in the link" not in said(test)
+    assert shown(test) == Setting(1.0, TWO)
+
+
+def test_a_link_with_all_the_wells_has_no_use_for_the_depths_of_two():
+    test = opened(a_registry(), wells="1_2_0.7", left="3")
+    assert shown(test) == Setting(1.0, (Well(1, 2, 0.7),))
+    assert "`left=3`: the link gives all the wells, so it is left out." in said(test)
+
+
+def test_what_the_sum_costs_is_what_the_modules_say():
+    """The browser is given the numbers of wells1d and of the measurement, and the page says how they were had."""
+    test = opened(a_registry())
+    data = sent(test, "ebm.cost")
+    assert data["measured"] == [[dim, n] for dim, n in sorted(sampling_cost.MEASURED.items())]
+    assert (data["points"], data["rate"]) == (wells1d.POINTS, wells1d.RATE)
+    assert data["age"] == pytest.approx(4.3508e17, rel=1e-4)
+    assert "took 2001 evaluations" in said(test)
+    assert f"± {sampling_cost.ERROR:g}" in said(test)
 
 
 def test_every_preset_is_a_card_that_links_to_it(strangers):
@@ -239,7 +315,6 @@ def test_the_page_never_waits_for_a_picture(strangers):
         assert "Start from something alive" in said(test)
         zog = gallery.cards(strangers)[0][0]
         assert thumbnails.studio(strangers).picture(zog.spec).state == thumbnails.WAITING
-        slider(test, "left").set_value(1.0)
         test.run()
         assert not test.exception
     finally:
@@ -282,7 +357,7 @@ def test_the_timeline_is_made_of_the_lenses(strangers):
     where = [p.at for p in points]
     assert (where[1] - where[0]) / (where[2] - where[0]) == pytest.approx((1999 - 1961) / (2026 - 1961))
     test = opened(strangers)
-    assert "years of avoiding $Z$" in said(test)
+    assert "years of avoiding *Z*" in said(test)
     shown = [
         json.loads(c.proto.json)
         for c in test.get("bidi_component")
@@ -311,19 +386,6 @@ def test_a_registry_of_nothing_is_a_page_too():
     assert "Why this is hard" in text
 
 
-def test_every_chart_has_words_with_its_numbers():
-    """The text alternatives say what the charts show."""
-    solved = wells1d.solve(1.0, 3.0, 2.0)
-    _, energy = home_charts.energy(solved)
-    assert f"energy {home_charts.minus(solved.lowest[0])}" in energy
-    _, probability = home_charts.probability(solved)
-    assert home_charts.percent(solved.shares[0]) in probability
-    _, cost = home_charts.cost()
-    assert "64 pixels 2 × 10¹⁴⁷" in cost
-    assert "9 pixels 5 × 10²⁰" in cost
-    assert "2-D plane 40\u202f000" in cost
-
-
 @pytest.mark.parametrize(
     ("number", "words"),
     [(0, "No"), (1, "One"), (19, "Nineteen"), (20, "Twenty"), (44, "Forty-four"), (120, "120")],
@@ -331,15 +393,6 @@ def test_every_chart_has_words_with_its_numbers():
 def test_years_in_words(number, words):
     """Whole numbers below a hundred, as English spells them."""
     assert home.spelt(number) == words
-
-
-@pytest.mark.parametrize(
-    ("share", "text"),
-    [(0.4, "40"), (0.996, "99.6"), (0.99999, "> 99.9"), (1.0, "100"), (0.002, "0.2"), (1e-7, "< 0.1")],
-)
-def test_a_percentage_never_claims_an_end_that_is_not_reached(share, text):
-    """100 % and 0 % are said only of exactly that."""
-    assert home_charts.percent(share) == f"{text}\u202f%"
 
 
 def test_home_names_no_family():
