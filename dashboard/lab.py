@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import jobs, late, links, panel, start_panel, status, tabs
+from dashboard import jobs, late, links, own_data, panel, start_panel, status, tabs
 from dashboard.boundary import boundary
 from dashboard.job import STOPPED, Job
 from dashboard.jobs import Engine
@@ -17,7 +17,7 @@ from dashboard.notices import plain, small
 from dashboard.plot import host as host_key
 from dashboard.plot import stage as draw_stage
 from dashboard.stage import kind
-from ebm_plugins import ConfigError
+from ebm_plugins import ConfigError, RunSpec, stored
 from ebm_plugins.plans import Plan, plan
 from ebm_plugins.records import EXACTNESS, Family
 from ebm_plugins.registry import Registry
@@ -40,6 +40,12 @@ def lab(key: str) -> None:
     registry = engine.registry
     family = registry.families[key]
     visit = links.visit(key, registry)
+    if visit.missing or stored.missing(visit.spec.dataset):
+        visit.missing = visit.missing or visit.spec.dataset
+        with boundary(key, "page"):
+            _head(family, plan(RunSpec(family=key), registry), registry)
+            own_data.ask(visit, registry)
+        return
     seat = f"{session()}/{key}"
     if _was_stopped(visit):
         links.change(visit, registry, visit.job.spec)  # where it was stopped is part of what it is

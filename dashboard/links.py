@@ -15,7 +15,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from dashboard.notices import code, notice, plain, spelled
-from ebm_plugins import ConfigError, PluginError, RunSpec, link, starts
+from ebm_plugins import ConfigError, PluginError, RunSpec, link, starts, stored
 from ebm_plugins.link import Mended
 from ebm_plugins.plans import plan
 from ebm_plugins.registry import Registry
@@ -33,6 +33,7 @@ class Visit:
     ``spec`` is the last one that resolved; ``asked`` differs from it only while ``error`` says why it cannot be
     used. ``mended`` names what the address held that could not be used. ``before_drawn`` is the start that a
     drawn one replaced, ``shown`` the last job whose run was on the page,
+    ``missing`` the key of somebody's own data that are not kept here (any more),
     ``job`` the one that is waited for, ``stamp`` what a copied link says of its run. ``written`` is the address
     of what is asked, sorted (``pairs`` as it is written), ``told`` the one that the browser was last told, ``heard`` when it first sent that back (None
     while it has not), ``left`` our addresses of before, ``again`` whether the page asks itself to be drawn again
@@ -53,6 +54,7 @@ class Visit:
     shown: Any = None
     job: Any = None
     stamp: Stamp | None = None
+    missing: str = ""
     left: list[Pairs] = field(default_factory=list)
 
     def late(self, here: Pairs) -> bool:
@@ -87,11 +89,18 @@ def visit(family: str, registry: Registry) -> Visit:
     spec, mended = link.parse(query, registry, family)
     made = Visit(family, spec, spec, written=here, told=here, heard=time.monotonic(), mended=mended)
     made.stamp = read_stamp(dict(here).get("v", ""))
+    data = dict(here).get("data", "").strip().lower()
+    made.missing = data if stored.missing(data) else ""
     if held is not None:
         made.shown = held.shown
         made.left = [*held.left, held.written][-OURS:]
     st.session_state[_key(family)] = made
     return made
+
+
+def forget(made: Visit) -> None:
+    """Read the address again when the page is next drawn."""
+    st.session_state.pop(_key(made.family), None)
 
 
 def address() -> Pairs:
@@ -117,7 +126,7 @@ def change(made: Visit, registry: Registry, spec: RunSpec, *, adapt: bool = Fals
     ``adapt`` lets go of what the spec inherited and can no longer use (rows of another dataset, settings of
     another sampler).
     """
-    made.mended, made.stamp, made.job = [], None, None
+    made.mended, made.stamp, made.job, made.missing = [], None, None, ""
     try:
         resolved = adapted(spec, registry) if adapt else plan(spec, registry).spec
     except (ConfigError, PluginError) as error:

@@ -8,15 +8,14 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import controls, late, links, start_panel
+from dashboard import controls, late, links, own_data, start_panel
 from dashboard.links import Visit
 from dashboard.notices import code, error_line, expected, plain, small
 from dashboard.rows import pick_rows
-from ebm_plugins import ConfigError, link, own, plans
+from ebm_plugins import ConfigError, link, plans
 from ebm_plugins.config import Knob
 from ebm_plugins.plans import MAX_SEED, Plan
 from ebm_plugins.registry import Registry
-from ebm_plugins.spaces import BinaryGrid
 
 TRAIN_SHOWN, SAMPLE_SHOWN, ALONE = 2, 2, 4  # controls shown at once; the rest is under More
 OWN = "Your own settings"
@@ -59,7 +58,6 @@ def draw(visit: Visit, made: Plan, registry: Registry, error: ConfigError | None
             if sample_more:
                 small("**Sampling**")
                 controls.config(sample_more, asked.sample, prefix, set_sample, error)
-            _own_pattern(visit, made, registry)
             start_panel.draw_more(visit, made, registry, error)
             _not_offered({**refused, **plans.broken_datasets(family, registry)}, registry)
         if error is not None and not _has_control(error, made):
@@ -99,66 +97,30 @@ def _datasets(made: Plan, registry: Registry) -> dict[str, str]:
     return offered
 
 
-def _own_pattern(visit: Visit, made: Plan, registry: Registry) -> None:
-    """On a grid, the start as drawn can join the patterns to be learned; they then travel in the link."""
-    if made.space != made.data.space or not isinstance(made.space, BinaryGrid):
-        return
-    if not made.family.needs_data(made.train_config):
-        return
-    space, key = made.space, f"{visit.family}.data file"
-
-    def learn(dataset: str) -> None:
-        spec = replace(visit.asked, dataset=dataset, train_stop=None, sample_stop=None)
-        links.change(visit, registry, spec, adapt=True)
-
-    def brought() -> None:
-        file = st.session_state.get(key)
-        if file is not None:
-            try:
-                learn(own.from_file(file.name, file.getvalue(), space))
-            except ConfigError as error:
-                visit.error = error
-
-    def add() -> None:
-        run = visit.shown.run if visit.shown is not None else None
-        dataset = own.with_row(made.data, run.sampling.frames[0][0]) if run is not None else None
-        if dataset is not None:
-            learn(dataset)
-
-    small("**Data**")
-    if own.has_room(made.data):
-        st.button(
-            "Learn the shown start too", icon=":material/add:", key=f"{visit.family}.data add", width="stretch",
-            on_click=add, help="The first state at the start, as drawn on the stage, becomes one more row of the data.",
-        )  # fmt: skip
-    st.file_uploader(
-        "Patterns from a file", type=list(own.ENDINGS), key=key, on_change=brought, max_upload_size=1,
-        help=f"A table of cells 0 or 1 with one pattern of {space.rows} × {space.cols} cells a row, or one picture of "
-        "that shape, up to 64 kB. The patterns then travel in the link.",
-    )  # fmt: skip
-
-
 def _offers_data(made: Plan, registry: Registry) -> bool:
     return len(_datasets(made, registry)) > 1
 
 
 def _dataset(visit: Visit, made: Plan, registry: Registry, error: ConfigError | None) -> None:
     offered = _datasets(made, registry)
-    if len(offered) > 1:
-        key = f"{visit.family}.data"
-        learns = made.family.needs_data(made.train_config)
+    learns = made.family.needs_data(made.train_config)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        if len(offered) > 1:
+            key = f"{visit.family}.data"
 
-        def chosen() -> None:
-            spec = replace(visit.asked, dataset=st.session_state[key], train_stop=None, sample_stop=None)
-            links.change(visit, registry, spec, adapt=True)
+            def chosen() -> None:
+                spec = replace(visit.asked, dataset=st.session_state[key], train_stop=None, sample_stop=None)
+                links.change(visit, registry, spec, adapt=True)
 
-        described = registry.datasets.get(made.spec.dataset)
-        about = (described.summary if described else "") + " In links: `data`."
-        controls.choose(
-            "Data" if learns else "Space", list(offered), visit.asked.dataset or made.spec.dataset,
-            show=lambda k: offered.get(k, k), key=key,
-            on_change=late.guard(key, chosen), help=about.strip(),
-        )  # fmt: skip
+            described = registry.datasets.get(made.spec.dataset)
+            about = (described.summary if described else "") + " In links: `data`."
+            controls.choose(
+                "Data" if learns else "Space", list(offered), visit.asked.dataset or made.spec.dataset,
+                show=lambda k: offered.get(k, k), key=key,
+                on_change=late.guard(key, chosen), help=about.strip(),
+            )  # fmt: skip
+        if learns:
+            own_data.button(visit, made, registry)
     _at("data", error)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ebm_plugins import starts
+from ebm_plugins import starts, stored
 from ebm_plugins.config import build, plain
 from ebm_plugins.datasets import inline
 from ebm_plugins.digests import canonical, of_data, sha256
@@ -165,6 +165,8 @@ def data_of(key: str, family: Family, registry: Registry) -> Data:
     """The data of a key, checked against what the family takes. Raises ConfigError or PluginError."""
     if key.startswith("inline:"):
         data = inline(key)
+    elif key.startswith(stored.PREFIX):
+        data = stored.load(key)
     elif key in registry.datasets:
         data = load_data(registry.datasets[key])
     else:

@@ -233,6 +233,7 @@ def test_a_drawn_pattern_can_be_learned(three):
 
     text = starts.pack([[1, 0, 1, 0]], BinaryGrid(2, 2))
     at = three("bulbs", {"start": "drawn", "start.states": text})
+    next(b for b in at.button if b.label == "Own data").click().run()
     next(b for b in at.button if b.label == "Learn the shown start too").click().run()
     at.run()
     run = visit_of(at, "bulbs").shown.run
