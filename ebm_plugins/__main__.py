@@ -116,7 +116,15 @@ def new(name: str, into: Path) -> None:
     metavar="FILE.npz",
     help="Save the params and the last states as NumPy arrays (params/NAME, states).",
 )
-def run(link: str, output: Path | None) -> None:
+@click.option(
+    "--data",
+    "files",
+    type=click.Path(dir_okay=False, exists=True, path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="The file (or pictures, one --data each) that a link's own data came from, where they are not kept here.",
+)
+def run(link: str, output: Path | None, files: tuple[Path, ...]) -> None:
     """Run what LINK describes (a copied link, or just '/FAMILY?sample.steps=100') and say how it ended."""
     from ebm_plugins import blas, runs
     from ebm_plugins import link as links
@@ -129,6 +137,7 @@ def run(link: str, output: Path | None) -> None:
         )
     blas.one_thread()
     try:
+        _bring(links.dataset_of(link), files)
         with _quiet():
             registry = load()
             spec, mended = links.parse(link, registry)
@@ -143,6 +152,28 @@ def run(link: str, output: Path | None) -> None:
             click.echo(f"saved        {output}")
     except (ConfigError, PluginError, OSError) as error:
         raise click.ClickException(str(error)) from error
+
+
+def _bring(key: str, files: Sequence[Path]) -> None:
+    """See that the data which a link names by their digest are here: from the store, else from their file."""
+    from ebm_plugins import own, stored
+    from ebm_plugins.file_limits import MOST_BYTES
+    from ebm_plugins.files import read
+
+    if not stored.missing(key):
+        return
+    digest = stored.digest_of(key)
+    if not files:
+        wanted = f"the link's data ({stored.space_of(key).describe()}, SHA-256 {digest}) are not kept on this machine"
+        raise click.ClickException(f"{wanted}: give the file that they came from with --data FILE")
+    for path in files:
+        if path.stat().st_size > MOST_BYTES:
+            raise click.ClickException(f"{path}: expected at most {MOST_BYTES / 1e6:g} MB")
+    made = own.recognise(read([(path.name, path.read_bytes()) for path in files]), key)
+    if made is None:
+        names = ", ".join(map(str, files))
+        raise click.ClickException(f"no way to read {names} gives the link's data (SHA-256 {digest})")
+    own.keep(made)
 
 
 def _quiet() -> contextlib.AbstractContextManager[Any]:

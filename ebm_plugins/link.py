@@ -79,6 +79,11 @@ def _shorter(values: dict[str, str], made: Plan, registry: Registry) -> Iterator
             yield {**preset, **differing, **starting, **emptied, "sampler": made.spec.sampler}
 
 
+def dataset_of(link: str) -> str:
+    """The dataset's key as a link gives it, or an empty string."""
+    return dict(reversed(_pairs(link)[0])).get("data", "").strip()
+
+
 def preset_of(spec: RunSpec, registry: Registry) -> str:
     """The name of the preset that a spec is exactly, or an empty string."""
     made = plan(spec, registry)
@@ -108,4 +113,4 @@ def _address(family: str, values: Mapping[str, str]) -> str:
     return f"/{family}" + (f"?{query}" if query else "")
 
 
-__all__ = ["RESERVED", "Mended", "base_specs", "parse", "preset_of", "short", "write"]
+__all__ = ["RESERVED", "Mended", "base_specs", "dataset_of", "parse", "preset_of", "short", "write"]

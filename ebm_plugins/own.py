@@ -153,6 +153,9 @@ def keep(made: Made) -> str:
 def recognise(content: Content, key: str) -> Made | None:
     """The rows of the key ``stored:…`` when some way to read this file gives exactly them, else None."""
     space = stored.space_of(key)
+    held = _as_kept(content, space)
+    if held is not None and stored.content_of(held.x, space)[0] == key:
+        return held  # the file is the download of these very data
     for choice in islice(_ways(content, space), TRIED):
         try:
             made = make(content, choice)
@@ -161,6 +164,14 @@ def recognise(content: Content, key: str) -> Made | None:
         if made.space == space and stored.content_of(made.x, space)[0] == key:
             return made
     return None
+
+
+def _as_kept(content: Content, space: Space) -> Made | None:
+    """The rows of a table without any change, where they are states of the space."""
+    if not isinstance(content, Table) or content.x.shape[1] != space.dim:
+        return None
+    x = content.x / 255.0 if isinstance(space, Vectors) and space.shape is not None else content.x
+    return Made(x, space) if np.isfinite(x).all() and space.contains(x).all() else None
 
 
 def _ways(content: Content, space: Space) -> Iterator[Choice]:

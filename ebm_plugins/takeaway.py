@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ebm_plugins import stored
 from ebm_plugins.records import Run
 from ebm_plugins.registry import Registry
 from ebm_plugins.runs import environment_tag, result_digest, spec_digest
@@ -15,7 +16,7 @@ from ebm_plugins.spaces import BinaryGrid, Pairs, Plane
 
 SCRIPT = '''"""{title}: one run, made again. Needs ebm-plugins {version}{plugins}."""
 
-from ebm_plugins import RunSpec, load, run
+{imports}from ebm_plugins import RunSpec, load, run{store}
 from ebm_plugins.runs import environment_tag, result_digest, spec_digest
 
 SPEC = {spec}
@@ -23,7 +24,7 @@ SPEC_DIGEST = "{spec_digest}"
 RESULT_DIGEST = "{result_digest}"
 ENVIRONMENT = "{environment}"
 
-registry = load()
+{data}registry = load()
 result = run(RunSpec.from_dict(SPEC), registry)
 params, states = result.params, result.sampling.last  # a mapping of arrays; (n, dim)
 
@@ -36,6 +37,25 @@ else:
 '''
 
 
+DATA = """DATA = "{name}"  # the rows that it learns from: download them too, and put them beside this script
+held = Path(__file__).with_name(DATA)
+if not store.has("{digest}") and held.exists():
+    store.put(held.read_bytes())
+
+"""
+
+
+def data_file(run: Run) -> tuple[str, bytes] | None:
+    """Name and content of the data that a run's link gives by their digest, as ``.npy``; None of other runs.
+
+    The content's SHA-256 is the one in the link.
+    """
+    if not run.spec.dataset.startswith(stored.PREFIX):
+        return None
+    _, content = stored.content_of(run.data.x, run.data.space)
+    return f"data-{stored.digest_of(run.spec.dataset)[:12]}.npy", content
+
+
 def script(run: Run, registry: Registry) -> str:
     """A Python program that makes the run again and says whether it is the same."""
     from ebm_plugins import __version__
@@ -43,7 +63,12 @@ def script(run: Run, registry: Registry) -> str:
     keys = {run.spec.family, run.spec.sampler, f"data:{run.spec.dataset}"}
     others = {registry.providers[k] for k in keys if k in registry.providers}
     plugins = sorted(f", {p.name} {p.version}" for p in others if p.name != "ebm-plugins")
+    held = data_file(run)
+    data = "" if held is None else DATA.format(name=held[0], digest=stored.digest_of(run.spec.dataset))
     return SCRIPT.format(
+        imports="from pathlib import Path\n\n" if data else "",
+        store=", store" if data else "",
+        data=data,
         title=registry.families[run.spec.family].title.replace('"', "'").replace("\\", "/"),
         version=__version__,
         plugins="".join(dict.fromkeys(plugins)),
