@@ -20,7 +20,7 @@ _component = st.components.v2.component(
     "ebm.table",
     html='<div class="ebm-table"></div>',
     css=(MARKUP / "table.css").read_text(encoding="utf-8"),
-    js=(MARKUP / "table.js").read_text(encoding="utf-8"),
+    js="\n".join((MARKUP / f"{name}.js").read_text(encoding="utf-8") for name in ("formulas", "table")),
     isolate_styles=False,  # KaTeX's own style sheet is the page's
 )
 

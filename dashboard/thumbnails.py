@@ -26,7 +26,7 @@ WAITING, READY, FAILED = "waiting", "ready", "failed"
 
 _component = st.components.v2.component(
     "ebm.thumbnail",
-    html='<div class="thumb" role="img"></div>',
+    html='<a class="card"><span class="thumb"></span><span class="title"></span><span class="about"></span></a>',
     css=(MARKUP / "thumbnail.css").read_text(encoding="utf-8"),
     js=(MARKUP / "thumbnail.js").read_text(encoding="utf-8"),
 )
@@ -102,9 +102,16 @@ def studio(registry: Registry) -> Studio:
     return made[id(registry)]
 
 
-def thumbnail(picture: Picture, *, key: str, alt: str) -> bool:
-    """Draw a picture, or a place of the same size while it is made. True when it was clicked."""
-    data: dict[str, Any] = {"state": picture.state, "svg": picture.svg, "alt": alt}
-    if picture.state == WAITING:
-        data["alt"] = f"{alt}: the picture is being made"
+def picture_card(picture: Picture, *, key: str, title: str, about: str, href: str) -> bool:
+    """Draw a link with its picture, or with a place of the same size while that is made. True when it was clicked.
+
+    A plain click is for the caller to act on; any other opens ``href``, as the browser does.
+    """
+    data: dict[str, Any] = {
+        "state": picture.state,
+        "svg": picture.svg,
+        "title": title,
+        "about": about,
+        "href": href,
+    }
     return bool(_component(key=key, data=data, on_opened_change=lambda: None).get("opened"))

@@ -11,17 +11,22 @@ from typing import Any
 import streamlit as st
 
 from dashboard.addresses import page_of
+from dashboard.plot.heights import room
+from dashboard.table import katex
 from ebm_plugins.records import Family
 
 MARKUP = Path(__file__).with_name("markup")
 LABEL = 0.115  # of the line's width: a label
 LANE = 64  # pixels, room for a name of two lines and its year
+DETAIL = 84  # pixels below the line, for how one of them avoids Z
+NARROW = 92  # pixels a family takes on a phone, nearly
 
 _component = st.components.v2.component(
     "ebm.timeline",
-    html='<div class="frame"></div>',
+    html='<div class="ebm-timeline"></div>',
     css=(MARKUP / "timeline.css").read_text(encoding="utf-8"),
-    js=(MARKUP / "timeline.js").read_text(encoding="utf-8"),
+    js="\n".join((MARKUP / f"{name}.js").read_text(encoding="utf-8") for name in ("formulas", "timeline")),
+    isolate_styles=False,  # KaTeX's own style sheet is the page's
 )
 
 
@@ -38,9 +43,11 @@ class Point:
 
 
 def timeline(families: Mapping[str, Family], *, key: str, today: int | None = None) -> None:
-    """Draw the line. A click on a family opens its page."""
+    """Draw the line. Pointed at, a family says how it avoids Z; a click opens its page."""
     points = place(families, today or datetime.date.today().year)
-    result = _component(key=key, data=payload(points, families), on_chosen_change=lambda: None)
+    data = payload(points, families)
+    with st.container(key=room(key, data["height"] + DETAIL, NARROW * len(points))):
+        result = _component(key=f"{key}.line", data=data, on_chosen_change=lambda: None)
     chosen = families.get(str(result.get("chosen")))
     if chosen:
         st.switch_page(page_of(chosen))
@@ -72,13 +79,15 @@ def payload(points: list[Point], families: Mapping[str, Family]) -> dict[str, An
         "lane": f"{LANE}px",
         "height": 24 + LANE * (lanes["above"] + lanes["below"]),
         "axis": 12 + LANE * lanes["above"],
+        "detail": f"{DETAIL}px",
         "alt": "Families by year",
+        "katex": katex(),
         "points": [_row(p, families.get(p.key)) for p in points],
     }
 
 
 def _row(point: Point, family: Family | None) -> dict[str, Any]:
-    authors = f"{family.lens.authors}, {point.year}" if family and family.lens else ""
+    lens = family.lens if family else None
     return {
         "key": point.key,
         "name": point.name,
@@ -86,6 +95,7 @@ def _row(point: Point, family: Family | None) -> dict[str, Any]:
         "at": f"{point.at:.2%}",
         "side": point.side,
         "lane": str(point.lane),
-        "title": authors,
+        "authors": lens.authors if lens else "",
+        "avoids": lens.avoids if lens else "",
         "href": family.key if family else "",
     }

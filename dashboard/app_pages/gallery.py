@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
+from urllib.parse import urlencode
 
 import streamlit as st
 
 from dashboard.addresses import page_of
 from dashboard.boundary import boundary
-from dashboard.notices import plain, plural
-from dashboard.thumbnails import FAILED, WAITING, studio, thumbnail
+from dashboard.notices import plain
+from dashboard.thumbnails import FAILED, WAITING, picture_card, studio
 from ebm_plugins import RunSpec
 from ebm_plugins.records import Family
 from ebm_plugins.registry import Registry
 
-ROW = 6  # cards that are always shown, where there are as many presets
+COLUMNS, ROW = 3, 6  # of cards; and how many are always shown, where there are as many presets
+OWN = "ebm-plugins"  # who provides what is built in
 LOOK_AGAIN = 0.7  # seconds between looks at the pictures that are still being made
 
 
@@ -33,27 +36,53 @@ class Card:
 
 
 def gallery(registry: Registry) -> None:
-    """The cards; the rest of them behind an expander that makes their pictures only when it is open."""
+    """The cards; those of one family, pictures and all, when they are asked for."""
     first, rest = cards(registry)
     _grid(first, registry, "first")
-    if rest:
-        with st.expander(plural(len(rest), "more preset"), key="home.more", on_change="rerun") as more:
-            if more.open:
-                _grid(rest, registry, "rest")
+    more = {
+        family.key: [one for one in rest if one.family.key == family.key]
+        for family in registry.families.values()
+    }
+    more = {key: deck for key, deck in more.items() if deck}
+    if more:
+        chosen = st.pills(
+            f"{len(rest)} more, by family",
+            list(more),
+            format_func=lambda key: f"{plain(registry.families[key].title)} · {len(more[key])}",
+            key="home.more",
+        )
+        if chosen in more:
+            _grid(more[chosen], registry, "rest")
 
 
 def cards(registry: Registry) -> tuple[list[Card], list[Card]]:
-    """One card a family (a preset whose name is its own, where there is one), filled up to :data:`ROW` cards, a
-    preset a family at a time; and all the others."""
+    """One card a family, filled up to whole rows, a preset a family at a time; and all the others.
+
+    A family is shown by the preset that its page opens with, or, where another card shows those data or that
+    landscape already, by the first one under a name of its own that shows something new.
+    """
     names = Counter(name for family in registry.families.values() for name in family.presets)
-    decks = []
+    decks, seen = [], set[str]()
     for family in registry.families.values():
         deck = [_card(family, name, spec, names, registry) for name, spec in family.presets.items()]
-        deck.sort(key=lambda card: names[card.name] > 1)
+        new = [card for card in deck if _scene(card) not in seen]
+        own = [card for card in new if names[card.name] == 1]
+        best = next(iter([card for card in new if card in deck[:1]] or own or new or deck), None)
+        if best is not None:
+            deck.remove(best)
+            deck.insert(0, best)
+            seen.add(_scene(best))
+        deck[1:] = sorted(deck[1:], key=lambda card: names[card.name] > 1)
         decks.append(deck)
     rounds = [card for one in zip_longest(*decks) for card in one if card is not None]
-    shown = max(ROW, sum(1 for deck in decks if deck))
+    families = sum(1 for deck in decks if deck)
+    shown = max(ROW, math.ceil(families / COLUMNS) * COLUMNS)
     return rounds[:shown], [card for deck in decks for card in deck if card in rounds[shown:]]
+
+
+def _scene(card: Card) -> str:
+    """What a run is of: its data, and what is set of its training, which says the landscape where there is one."""
+    return repr((card.spec.dataset, sorted(dict(card.spec.train).items(), key=repr)))
 
 
 def _card(family: Family, name: str, spec: RunSpec, names: Mapping[str, int], registry: Registry) -> Card:
@@ -64,6 +93,9 @@ def _card(family: Family, name: str, spec: RunSpec, names: Mapping[str, int], re
         parts.append(registry.datasets[spec.dataset].title)
     if spec.sampler in registry.samplers:
         parts.append(registry.samplers[spec.sampler].title)
+    provider = registry.provider(family).name
+    if provider != OWN:
+        parts.append(f"from {provider}")
     return Card(family, name, spec, heading, " · ".join(dict.fromkeys(parts)))
 
 
@@ -73,7 +105,7 @@ def _grid(shown: list[Card], registry: Registry, name: str) -> None:
     waiting = any(pictures.picture(card.spec).state == WAITING for card in shown)
 
     def draw() -> None:
-        grid = st.grid(3, min_column_width=280, gap="medium", border=True)
+        grid = st.grid(COLUMNS, min_column_width=280, gap="medium", border=True)
         for card in shown:
             with grid.cell(), boundary(card.family.key, "preset"):
                 _show(card, registry, f"home.{name}.{card.family.key}.{card.name}")
@@ -83,20 +115,12 @@ def _grid(shown: list[Card], registry: Registry, name: str) -> None:
     st.fragment(draw, run_every=LOOK_AGAIN if waiting else None)()
 
 
-def _show(card: Card, registry: Registry, key: str) -> None:
-    picture = studio(registry).picture(card.spec)
-    page = page_of(card.family)
-    query = {"preset": card.name}
-    if thumbnail(picture, key=key, alt=f"Picture of a run: {card.heading}. {card.about}"):
-        st.switch_page(page, query_params=query)
-    st.page_link(
-        page,
-        label=f"**{plain(card.heading)}**",
-        icon=":material/arrow_forward:",
-        icon_position="right",
-        query_params=query,
-    )
-    st.markdown(f":small[:gray[{plain(card.about)}]]")
+def _show(shown: Card, registry: Registry, key: str) -> None:
+    picture = studio(registry).picture(shown.spec)
+    query = {"preset": shown.name}
+    href = f"{shown.family.key}?{urlencode(query)}"
+    if picture_card(picture, key=key, title=shown.heading, about=shown.about, href=href):
+        st.switch_page(page_of(shown.family), query_params=query)
     if picture.state == FAILED:
         with st.expander("Why there is no picture"):
             st.code(picture.trace or picture.reason, language="text", wrap_lines=True)

@@ -24,7 +24,8 @@ FORMULAS = (  # LaTeX, and the width that it takes in pixels
 )
 SETTING, IGNORED = "home: setting", "home: ignored"  # as it is now, and what in the address was of no use
 WELLS = "home.wells"
-LANDSCAPE, COST = (580, 1450), (300, 520)  # pixels, on a wide page and on a narrow one
+MEASURE = 800  # pixels, the longest line of text
+LANDSCAPE, COST = (550, 1100), (300, 500)  # pixels, on a wide page and on a narrow one
 NUMBERS = (
     "No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten", "Eleven", "Twelve",
     "Thirteen", "Fourteen", "Fifteen", "Sixteen", "Seventeen", "Eighteen", "Nineteen",
@@ -81,7 +82,7 @@ def landscape() -> None:
 def hard() -> None:
     """What happens to the sum when the line becomes a picture."""
     st.markdown("### Why this is hard")
-    st.markdown(
+    st.container(width=MEASURE).markdown(
         f"On the line above, *Z* took {wells1d.POINTS} evaluations of *E*. Every further axis multiplies that number by "
         f"{wells1d.POINTS}: a picture has an axis a pixel. A sampler never adds up the whole space. It walks where "
         "the probability is, and what it pays grows slowly. Every model here is a way round that one sum."
@@ -89,12 +90,13 @@ def hard() -> None:
     with st.container(key=room("home cost", *COST)):
         cost(key="home.cost")
     sampler = (
-        f"The sampler is {sampling_cost.METHOD}, begun at x = 0, on d independent axes, each with the wells that "
-        f"this page opens with, at T = 1. Counted are evaluations of the energy and of its gradient until the mean "
-        f"energy is known to within ± {sampling_cost.ERROR:g} (root mean square over repeated runs). It yields "
+        f"The sampler is {sampling_cost.METHOD}, begun at x\u00a0=\u00a00, on d independent axes, each with the wells that "
+        f"this page opens with, at T\u00a0=\u00a01. Counted are evaluations of the energy and of its gradient until the mean "
+        f"energy is known to within ±\u00a0{sampling_cost.ERROR:g} (root mean square over repeated runs). It yields "
         "averages, not *Z* itself."
     )
-    small(sampler)
+    with st.container(width=MEASURE):
+        small(sampler)
 
 
 def read_address() -> None:

@@ -17,7 +17,7 @@ NAMES = {1: "a line", 2: "a plane", 3: "a room", 4: "a 2 × 2 picture", 9: "a 3 
 HTML = f"""<div class="cost">
 <div class="words">
 <label class="dims"><span class="name">Axes d</span><input type="range" min="1" max="{max(sampling_cost.DIMS)}" step="1"
- value="{FIRST}"><output></output></label>
+ aria-label="Axes d" value="{FIRST}"><span class="value"></span></label>
 <div class="said grid"><b></b><p></p></div>
 <div class="said sampler"><b></b><p></p></div>
 </div>

@@ -25,18 +25,20 @@ def _row(name: str, text: str, **attributes: object) -> str:
     """A slider with its name and its value."""
     extra = "".join(f' {key}="{value}"' for key, value in attributes.items())
     label = f'<span class="label">{text}</span>'
-    return f'<label class="row {name}">{label}<input type="range"{extra}><output></output></label>'
+    slider = f'<input type="range" aria-label="{text}"{extra}>'
+    return f'<label class="row {name}">{label}{slider}<span class="value"></span></label>'
 
 
 HTML = f"""<div class="wells">
-<label class="heat"><span class="name">Temperature T</span><span class="end">cold</span><input type="range" step="1"
-><span class="end">hot</span><output></output></label>
+<div class="top"><label class="heat"><span class="name">Temperature T</span><span class="end">cold</span><input type="range"
+ step="1" aria-label="Temperature T"><span class="end">hot</span><span class="value"></span></label>
+<button type="button" class="reset">Reset</button></div>
 <div class="panels">
 <section class="panel" role="group"><h3>1 · Energy</h3><div class="plot"></div>
 <p class="note">Drag a well, or click beside the wells to make one. The orange crowd lies over the energy like a gas:
 cold, it sinks to the deepest ground; hot, it rises and spreads.</p>
-<div class="controls"><div class="strip"><span class="tabs"></span><button type="button" class="add">Add</button
-><button type="button" class="remove">Remove</button><button type="button" class="reset">Reset</button></div>
+<div class="controls"><div class="strip"><span class="which">Well</span><span class="tabs"></span><button type="button" class="add">Add</button
+><button type="button" class="remove">Remove</button></div>
 {_row("place", "Place")}{_row("depth", "Depth")}{_row("width", "Width")}</div></section>
 <section class="panel" role="group"><h3>2 · Boltzmann weight</h3><div class="plot"></div>
 <p class="note sum"></p>

@@ -9,12 +9,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
-from browser_tools import until
+from browser_tools import STAGE, until
 from scipy.stats import chi2
 
 from dashboard.app_pages import home_address
 from dashboard.plot.well_editor import Setting
 from ebm_plugins import sampling_cost, wells1d
+from ebm_plugins.registry import load
 from ebm_plugins.wells1d import Well
 
 pytestmark = pytest.mark.browser
@@ -103,7 +104,7 @@ PLOT = """() => {
 
 def test_everything_is_done_from_the_keyboard_and_spoken(visitor: Any) -> None:
     page = come(visitor).page
-    handle = page.get_by_role("slider", name="Well 1")
+    handle = page.get_by_role("slider", name="Well 1", exact=True)
     handle.focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowDown")
@@ -153,10 +154,10 @@ def test_every_stop_of_the_tab_key_is_seen_and_none_is_a_trap(visitor: Any) -> N
     for _ in range(14):
         page.keyboard.press("Tab")
         names.append(page.evaluate(deep))
-    assert names[:2] == ["Well 1", "Well 2"]
-    for name in ("Add", "Remove", "Reset", "Place", "Depth", "Width", "Bars"):
+    assert names[:3] == ["Reset", "Well 1", "Well 2"]
+    for name in ("Choose well 2", "Add", "Remove", "Place", "Depth", "Width", "Bars"):
         assert name in names
-    assert names[-1].startswith("Axes")
+    assert names[-1] == "Axes d"
 
 
 def test_wells_are_made_by_a_click_on_empty_ground_up_to_five(visitor: Any) -> None:
@@ -304,7 +305,7 @@ def test_nothing_jumps_and_little_is_sent(visitor: Any, width: int, scheme: str)
 def test_somebody_who_comes_back_finds_what_the_address_says(visitor: Any) -> None:
     """A visit of another page ends the setting, as it does on every page: the address is bare, and so are the wells."""
     page = come(visitor).page
-    page.get_by_role("slider", name="Well 1").focus()
+    page.get_by_role("slider", name="Well 1", exact=True).focus()
     page.keyboard.press("ArrowRight")
     linked(page)
     page.get_by_role("link", name="Plugins").first.click()
@@ -312,3 +313,47 @@ def test_somebody_who_comes_back_finds_what_the_address_says(visitor: Any) -> No
     page.get_by_role("link", name="Home").first.click()
     page.wait_for_selector(READY)
     assert written(page)[0] == setting(page)
+
+
+def test_the_timeline_says_of_each_family_how_it_avoids_z(visitor: Any) -> None:
+    """Pointed at or reached with Tab, its words are shown below the line, and nothing moves; a click opens its page."""
+    page = come(visitor).page
+    line = page.locator(".ebm-timeline")
+    line.scroll_into_view_if_needed()
+    families = [f for f in load(discover=False).families.values() if f.lens]
+    top = page.locator(".ebm-timeline").bounding_box()["height"]
+    for i, family in enumerate(families):
+        link = line.get_by_role("link", name=family.title)
+        link.hover() if i % 2 else link.focus()
+        shown = page.locator(".ebm-timeline .shown .avoids")
+        assert shown.count() == 1
+        assert family.lens is not None
+        assert family.lens.authors in shown.inner_text()
+        assert link.get_attribute("aria-describedby") == shown.get_attribute("id")
+        words = [word for word in family.lens.avoids.split("$")[0].split() if word][:3]
+        assert all(word in shown.inner_text() for word in words)
+    assert page.locator(".ebm-timeline").bounding_box()["height"] == top
+    until(lambda: page.locator(".ebm-timeline .formula.awaited").count() == 0, page=page)
+    line.get_by_role("link", name=families[0].title).click()
+    page.wait_for_url(f"**/{families[0].key}*")
+
+
+def test_on_a_phone_every_family_says_so_itself(visitor: Any) -> None:
+    page = come(visitor, width=390).page
+    page.locator(".ebm-timeline").scroll_into_view_if_needed()
+    assert all(page.locator(".ebm-timeline .avoids").nth(i).is_visible() for i in range(6))
+    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_card_of_the_gallery_is_one_link_to_its_preset(visitor: Any) -> None:
+    page = come(visitor).page
+    cards = page.locator("a.card")
+    until(lambda: cards.count() == 6, page=page)
+    href = cards.nth(1).get_attribute("href")
+    assert parse_qs(urlsplit(href).query)["preset"]
+    cards.nth(1).scroll_into_view_if_needed()
+    until(lambda: cards.nth(0).locator("svg").count() == 1, 60, page=page)
+    cards.nth(1).focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/{urlsplit(href).path}*")
+    page.wait_for_selector(STAGE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -275,24 +276,69 @@ def test_what_the_sum_costs_is_what_the_modules_say():
     assert (data["points"], data["rate"]) == (wells1d.POINTS, wells1d.RATE)
     assert data["age"] == pytest.approx(4.3508e17, rel=1e-4)
     assert "took 2001 evaluations" in said(test)
-    assert f"± {sampling_cost.ERROR:g}" in said(test)
+    assert f"±\u00a0{sampling_cost.ERROR:g}" in said(test)
+
+
+def links(test):
+    """The cards of the gallery: where each leads, and its heading."""
+    found = [
+        json.loads(c.proto.json)
+        for c in test.get("bidi_component")
+        if c.proto.component_name == "ebm.thumbnail"
+    ]
+    return [(card["href"], card["title"]) for card in found]
 
 
 def test_every_preset_is_a_card_that_links_to_it(strangers):
-    """A card a family first, with its own preset where there is one; a shared name is told apart by the family's."""
+    """A card a family first, with the preset that it opens with; a shared name is told apart by the family's."""
     test = opened(strangers)
-    shown = [(link.proto.page, link.proto.query_string, link.proto.label) for link in test.get("page_link")]
-    assert shown == [
-        ("zog", "preset=Zog+alone", "**Zog alone**"),
-        ("quux", "preset=As+it+was", "**Quux\\: as it was**"),
-        ("ouch", "preset=Hurts", "**Hurts**"),
-        ("zog", "preset=As+it+was", "**Zog\\: as it was**"),
+    assert links(test) == [
+        ("zog?preset=As+it+was", "Zog: as it was"),
+        ("quux?preset=As+it+was", "Quux: as it was"),
+        ("ouch?preset=Hurts", "Hurts"),
+        ("zog?preset=Zog+alone", "Zog alone"),
     ]
-    assert not [e for e in test.expander if "more" in e.label]
+    assert not test.get("button_group")
+
+
+def test_a_family_is_not_shown_by_what_another_shows_already():
+    """Two families open with the same landscape: the second is shown by a preset of another, under its own name."""
+
+    def deck(key, *specs):
+        family = a_family(key, key.title(), 1, [], "flat")
+        return replace(
+            family, presets={name: RunSpec(family=key, dataset=d, train=t) for name, d, t in specs}
+        )
+
+    first, second = {"landscape": "hills"}, {"landscape": "dales"}
+    registry = a_registry(
+        deck("one", ("Hills", "flat", first), ("Dales", "flat", second)),
+        deck(
+            "two",
+            ("Hills", "flat", first),
+            ("Slow", "flat", first),
+            ("Dales", "flat", second),
+            ("Mine", "flat", second),
+        ),
+        deck("three", ("Hills", "flat", first), ("Again", "flat", first)),
+    )
+    shown, _ = gallery.cards(registry)
+    assert [(c.family.key, c.name) for c in shown[:3]] == [
+        ("one", "Hills"),
+        ("two", "Mine"),
+        ("three", "Hills"),
+    ]
+
+
+def test_who_made_a_third_partys_preset_is_said(strangers):
+    first, _ = gallery.cards(strangers)
+    assert all(card.about.endswith("from a-house") for card in first)
+    own = replace(strangers, providers={k: Provider("ebm-plugins", "1.0", "x") for k in strangers.providers})
+    assert not any("from" in card.about for card in gallery.cards(own)[0])
 
 
 def test_more_presets_are_drawn_on_request_only():
-    """Nine presets of two families: six cards, in turns, and three behind an expander that is closed."""
+    """Nine presets of two families: six cards, in turns, and three when their family is chosen."""
     names = [f"Number {i}" for i in range(7)]
     registry = a_registry(
         a_family("zog", "Zog", 1, names, "flat"), a_family("quux", "Quux", 2, ["A", "B"], "flat")
@@ -301,8 +347,11 @@ def test_more_presets_are_drawn_on_request_only():
     assert [c.name for c in first] == ["Number 0", "A", "Number 1", "B", "Number 2", "Number 3"]
     assert [c.name for c in rest] == ["Number 4", "Number 5", "Number 6"]
     test = opened(registry)
-    assert len(test.get("page_link")) == 6
-    assert "3 more presets" in [e.label for e in test.expander]
+    assert len(links(test)) == 6
+    more = test.get("button_group")[0]
+    assert more.options == ["Zog · 3"]
+    more.set_value("zog").run()
+    assert len(links(test)) == 9
 
 
 def test_the_page_never_waits_for_a_picture(strangers):
@@ -329,7 +378,7 @@ def test_pictures_are_real_runs_and_a_broken_family_costs_its_own_only(strangers
     zog, quux, ouch = (made.picture(card.spec) for card in gallery.cards(strangers)[0][:3])
     assert zog.state == quux.state == thumbnails.READY
     assert zog.svg.startswith("<svg")
-    assert zog.svg.count("<circle") == 5  # Noise(n=5): the second preset
+    assert zog.svg.count("<circle") == 4  # Noise(n=4): the first preset
     assert ouch.state == thumbnails.FAILED
     assert "the planted fault" in ouch.reason
     test = opened(strangers)
@@ -354,6 +403,7 @@ def test_the_timeline_is_made_of_the_lenses(strangers):
     assert [(p.name, p.year) for p in points] == [("Zog", 1961), ("Quux", 1999), ("Today", 2026)]
     rows = timeline.payload(points, strangers.families)["points"]
     assert [row["href"] for row in rows] == ["zog", "quux", ""]
+    assert [(row["authors"], row["avoids"]) for row in rows] == [("Nobody", "a"), ("Nobody", "a"), ("", "")]
     where = [p.at for p in points]
     assert (where[1] - where[0]) / (where[2] - where[0]) == pytest.approx((1999 - 1961) / (2026 - 1961))
     test = opened(strangers)

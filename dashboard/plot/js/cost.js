@@ -20,7 +20,7 @@ function lasting(power, age) {
 }
 
 function makeCost(host, data) {
-  const input = host.querySelector("input"), output = host.querySelector("output"), chart = host.querySelector(".chart");
+  const input = host.querySelector("input"), output = host.querySelector(".value"), chart = host.querySelector(".chart");
   const last = +input.max, grid = (d, points) => d * Math.log10(points), rate = Math.log10(data.rate);
   const ages = Math.log10(data.age) + rate; // of evaluations, in the age of the universe
 
@@ -44,7 +44,7 @@ function makeCost(host, data) {
     one.querySelector("p").textContent = `At 10${SUPER(Math.round(rate))} a second: ${lasting(power - rate, data.age)}.`;
     two.querySelector("b").textContent = `A sampler: ${known ? "" : "about "}${number(+(10 ** paid).toPrecision(2))} evaluations`;
     two.querySelector("p").textContent = `At the same speed: ${lasting(paid - rate, data.age)}. ` +
-      `${known ? "Measured" : "Between two measured numbers"}, for the mean energy to within ± ${data.error}.`;
+      `${known ? "Measured" : "Between two measured numbers"}, for the mean energy to within ±\u00a0${data.error}.`;
     Object.assign(host.dataset, { d, grid: power, ages: power - ages, sampler: paid });
     draw(d);
   }
@@ -66,7 +66,8 @@ function makeCost(host, data) {
     image.append(svg("text", { class: "tick", x: (pad.left + width - pad.right) / 2, y: height - 4, "text-anchor": "middle" }, "axes d"));
     const line = (f, name) => svg("path", { class: name, d: Array.from({ length: last }, (_, i) => `${i ? "L" : "M"}${x(i + 1)},${y(f(i + 1))}`).join("") });
     image.append(svg("line", { class: "limit", x1: pad.left, x2: width - pad.right, y1: y(ages), y2: y(ages) }),
-      svg("text", { class: "note", x: width - pad.right - 4, y: y(ages) - 6, "text-anchor": "end" }, "all that fits into the age of the universe"),
+      svg("text", { class: "note", x: width - pad.right - 4, y: y(ages) + 14, "text-anchor": "end" },
+        width < 420 ? "the age of the universe" : "all that fits into the age of the universe"),
       line((dim) => grid(dim, data.few), "few"), line((dim) => grid(dim, data.points), "curve"), line(sampler, "paid"));
     for (const [dim, paid] of data.measured) image.append(svg("circle", { class: "paid", cx: x(dim), cy: y(Math.log10(paid)), r: 2.5 }));
     const end = width < 420 ? { x: x(44), anchor: "end" } : { x: width - pad.right + 8, anchor: "start" };
@@ -77,7 +78,7 @@ function makeCost(host, data) {
     label((dim) => grid(dim, data.points), "curve", `${number(data.points)} an axis`);
     label((dim) => grid(dim, data.few), "few", `${data.few} an axis`);
     if (width >= 420) label(sampler, "paid", "sampler");
-    else image.append(svg("text", { class: "label paid", x: x(last), y: y(sampler(last)) - 7, "text-anchor": "end" }, "sampler"));
+    else image.append(svg("text", { class: "label paid", x: x(11), y: y(sampler(11)) - 5 }, "sampler"));
     image.append(svg("line", { class: "cursor", x1: x(d), x2: x(d), y1: pad.top, y2: height - pad.bottom }),
       svg("circle", { class: "at curve", cx: x(d), cy: y(grid(d, data.points)), r: 5.5 }),
       svg("circle", { class: "at paid", cx: x(d), cy: y(sampler(d)), r: 5.5 }));

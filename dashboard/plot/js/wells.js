@@ -133,7 +133,7 @@ function makeWells(host, data) {
       return handle;
     });
     tabs.replaceChildren(...state.setting.wells.map((_, index) => el("button", { type: "button", class: "tab",
-      text: `Well ${index + 1}`, onclick: () => choose(index) })));
+      text: String(index + 1), "aria-label": `Choose well ${index + 1}`, onclick: () => choose(index) })));
     choose(chosen);
   }
 
@@ -200,7 +200,7 @@ function makeWells(host, data) {
     if (+input.value !== value) input.value = value;
     input.style.setProperty("--done", `${(100 * (clamp(value, +input.min, +input.max) - input.min)) / (input.max - input.min)}%`);
     input.setAttribute("aria-valuetext", text);
-    input.parentElement.querySelector("output").textContent = text;
+    input.parentElement.querySelector(".value").textContent = text;
   }
 
   // --- words ---

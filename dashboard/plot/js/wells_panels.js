@@ -54,7 +54,7 @@ function makePanel(plot, lim) {
     }
     c.save();
     c.beginPath();
-    c.rect(EDGE.left, 0, right - EDGE.left, floor + 0.5);
+    c.rect(EDGE.left, EDGE.top, right - EDGE.left, floor - EDGE.top + 0.5);
     c.clip();
   }
 
