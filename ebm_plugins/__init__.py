@@ -1,6 +1,7 @@
 """Energy-based models as plugins: p(x) = exp(−E(x)) / Z. The public API, on one screen.
 
-Records and spaces:  Family, Sampler, Dataset, Data, Snapshot, Target, Run, Lens, Failure, ConfigError;
+Records and spaces:  Family, Sampler, Dataset, Data, Snapshot, Target, Run, Lens, Lesson, Failure,
+                     ConfigError;
                      Space, Plane, BinaryGrid, Vectors, Pairs
 Configs:             Config, NoConfig, Rows, knob
 Hooks:               hookimpl, and register_families, register_datasets, register_samplers in ``hookspecs``
@@ -23,6 +24,7 @@ from ebm_plugins.records import (
     Failure,
     Family,
     Lens,
+    Lesson,
     PluginError,
     Run,
     Sampler,
@@ -47,7 +49,7 @@ _LAZY = {
 }  # fmt: skip
 
 __all__ = [
-    "BinaryGrid", "Config", "ConfigError", "Data", "Dataset", "Failure", "Family", "Lens", "NoConfig", "Pairs",
+    "BinaryGrid", "Config", "ConfigError", "Data", "Dataset", "Failure", "Family", "Lens", "Lesson", "NoConfig", "Pairs",
     "Plane", "PluginError", "Registry", "Rows", "Run", "RunSpec", "Sampler", "Snapshot", "Space", "Target",
     "Vectors", "execute", "hookimpl", "knob", "load", "resolve", "run", "starts",
 ]  # fmt: skip

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 
 from ebm_plugins.config import knobs, plain
-from ebm_plugins.records import EXACTNESS, Data, Dataset, Family, Lens, Sampler
+from ebm_plugins.lessons import name_of
+from ebm_plugins.records import EXACTNESS, LESSONS, Data, Dataset, Family, Lens, Lesson, Sampler
 from ebm_plugins.spaces import Space
 from ebm_plugins.specs import RunSpec
 
@@ -84,6 +85,16 @@ def check_preset(name: str, spec: object, family: Family, registry: Registry) ->
         raise Refused(f"The {name} of ‘{family.key}’ does not resolve: {error}") from error
 
 
+def check_lesson(lesson: Lesson, family: Family, registry: Registry) -> None:
+    """Raise Refused unless the lesson's spec resolves to a run of a family that is there."""
+    from ebm_plugins.runs import resolve
+
+    try:
+        resolve(lesson.spec, registry)
+    except Exception as error:
+        raise Refused(f"The lesson ‘{lesson.title}’ of ‘{family.key}’ does not resolve: {error}") from error
+
+
 def _key(key: object, taken: Mapping[str, Provider]) -> None:
     if not isinstance(key, str) or not SLUG.fullmatch(key) or len(key) > MAX_KEY:
         raise Refused(
@@ -134,6 +145,7 @@ def _family(family: Family) -> None:
     if not isinstance(family.clamps, bool):
         raise Refused(f"clamps: expected True or False, got {_short(family.clamps)}.")
     _lens(family.lens)
+    _lessons(family.lessons)
     _mapping("presets", family.presets)
     _mapping("figures", family.figures)
     _mapping("studies", family.studies)
@@ -189,6 +201,29 @@ def _mapping(name: str, value: object) -> None:
 def _lens(lens: object) -> None:
     if lens is not None and not isinstance(lens, Lens):
         raise Refused(f"lens: expected a Lens, got {_what(lens)}.")
+
+
+def _lessons(lessons: object) -> None:
+    """Lessons with a name of their own each, all of whose texts say something."""
+    if not isinstance(lessons, tuple) or not all(isinstance(one, Lesson) for one in lessons):
+        raise Refused(f"lessons: expected a tuple of Lesson records, got {_short(lessons)}.")
+    names: set[str] = set()
+    for one in lessons:
+        where = f"lessons[{_short(one.title)}]"
+        for field in ("title", "look", "claim"):
+            value = getattr(one, field)
+            if not isinstance(value, str) or not value.strip():
+                raise Refused(f"{where}.{field}: expected some text, got {_short(value)}.")
+        if one.kind not in LESSONS:
+            raise Refused(f"{where}.kind: expected one of {', '.join(LESSONS)}, got {_short(one.kind)}.")
+        if not isinstance(one.spec, RunSpec):
+            raise Refused(f"{where}.spec: expected a RunSpec, got {_what(one.spec)}.")
+        name = name_of(one)
+        if not name or name in names:
+            raise Refused(
+                f"{where}.title: expected a title that no other lesson here has, and with a letter in it."
+            )
+        names.add(name)
 
 
 def _config(name: str, model: Any, sampling: bool = False) -> None:

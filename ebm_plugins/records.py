@@ -161,6 +161,24 @@ class Sampler:
     reversible: bool | Callable[[Any], bool] = False
 
 
+LESSONS = ("try", "failure")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """Something to try on a family's page, or something that goes wrong there, as a run that opens by a link.
+
+    ``title`` is its name, ``spec`` the run, of this family or of another. ``look`` says where to look and ``claim``
+    what comes out there and why, both in Markdown; a claim is worth a test. ``kind`` is one of :data:`LESSONS`.
+    """
+
+    title: str
+    spec: RunSpec
+    look: str
+    claim: str
+    kind: str = "try"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Family:
     """A kind of model: its energy, how it is trained, how it is sampled. See docs/plugins.md for every field.
@@ -198,6 +216,7 @@ class Family:
     learn: str = ""
     explain: Callable[[Run], str] | None = None
     reversible: bool | Callable[[Any], bool] = False
+    lessons: tuple[Lesson, ...] = ()
 
     def states(self, space: Space) -> Space:
         """The space of the states, given the data's."""
@@ -321,6 +340,6 @@ class PluginError(RuntimeError):
 
 
 __all__ = [
-    "EXACTNESS", "Array", "ConfigError", "Configs", "Data", "Dataset", "Failure", "Family", "Lens", "Params",
+    "EXACTNESS", "LESSONS", "Array", "ConfigError", "Configs", "Data", "Dataset", "Failure", "Family", "Lens", "Lesson", "Params",
     "PluginError", "Run", "Sampler", "Sampling", "Snapshot", "Target", "Training", "exactness_of", "reversible_of",
 ]  # fmt: skip

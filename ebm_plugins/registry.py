@@ -9,7 +9,7 @@ becomes a :class:`~ebm_plugins.records.Failure` instead of an exception:
   taken name costs the whole plugin.
 - ``collection``: its generators are run, one record at a time. What it yielded before an error is kept.
 - ``admission``: each record is checked by itself (see ``admission``): right type, free key, usable fields.
-- ``preset``: presets and example are resolved once all are in. A bad one is left out, its family stays.
+- ``preset``: presets, lessons and example are resolved once all are in. A bad one is left out, its family stays.
 - ``drawing``: a figure of the plugin is drawn (by the dashboard, which reports it in the same way).
 """
 
@@ -30,7 +30,7 @@ import numpy as np
 import pluggy
 
 from ebm_plugins import hookspecs
-from ebm_plugins.admission import RECORDS, Refused, admit, check_preset
+from ebm_plugins.admission import RECORDS, Refused, admit, check_lesson, check_preset
 from ebm_plugins.records import Dataset, Failure, Family, Sampler, nothing
 
 GROUP = hookspecs.PROJECT
@@ -325,7 +325,7 @@ def _with_known_methods(
 
 
 def _with_good_presets(family: Family, registry: Registry, plugin: str, failures: list[Failure]) -> Family:
-    """The family without the presets (and the example) that do not resolve."""
+    """The family without the presets, the lessons and the example that do not resolve."""
     good = {}
     for name, spec in family.presets.items():
         with _guard(plugin, "preset", failures):
@@ -336,4 +336,9 @@ def _with_good_presets(family: Family, registry: Registry, plugin: str, failures
         with _guard(plugin, "preset", failures):
             check_preset("example", family.example, family, registry)
             example = family.example
-    return replace(family, presets=MappingProxyType(good), example=example)
+    lessons = []
+    for lesson in family.lessons:
+        with _guard(plugin, "preset", failures):
+            check_lesson(lesson, family, registry)
+            lessons.append(lesson)
+    return replace(family, presets=MappingProxyType(good), example=example, lessons=tuple(lessons))

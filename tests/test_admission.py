@@ -15,8 +15,10 @@ from ebm_plugins import (
     Data,
     Dataset,
     Family,
+    Lesson,
     NoConfig,
     Plane,
+    RunSpec,
     Sampler,
     Snapshot,
     knob,
@@ -45,6 +47,16 @@ def family(key: Any = "one", **fields: Any) -> Family:
         "sample_config": NoConfig, "energy": energy, "train": train, "sample": sample,
     }  # fmt: skip
     return Family(**(usual | fields))
+
+
+def lesson(**fields: Any) -> Lesson:
+    usual: dict[str, Any] = {
+        "title": "See",
+        "spec": RunSpec(family="one"),
+        "look": "There.",
+        "claim": "It is so.",
+    }
+    return Lesson(**(usual | fields))
 
 
 def sampler(key: Any = "walk", **fields: Any) -> Sampler:
@@ -152,6 +164,14 @@ BAD_FAMILIES: list[tuple[dict[str, Any], str]] = [
     ({"methods": (sampler,)}, "methods: expected a tuple of sampler keys"),
     ({"clamps": 1}, "clamps: expected True or False, got 1."),
     ({"lens": {"year": 1982}}, "lens: expected a Lens, got a dict."),
+    ({"lessons": [lesson()]}, "lessons: expected a tuple of Lesson records"),
+    ({"lessons": ("try it",)}, "lessons: expected a tuple of Lesson records"),
+    ({"lessons": (lesson(title=" "),)}, "lessons[' '].title: expected some text, got ' '."),
+    ({"lessons": (lesson(look=None),)}, "lessons['See'].look: expected some text, got None."),
+    ({"lessons": (lesson(kind="game"),)}, "lessons['See'].kind: expected one of try, failure, got 'game'."),
+    ({"lessons": (lesson(spec="/one?seed=1"),)}, "lessons['See'].spec: expected a RunSpec, got a str."),
+    ({"lessons": (lesson(), lesson(title="See!"))}, "lessons['See!'].title: expected a title that no other"),
+    ({"lessons": (lesson(title="?!"),)}, "lessons['?!'].title: expected a title that no other"),
     ({"presets": ["one"]}, "presets: expected a mapping whose keys are titles, got ['one']."),
     ({"figures": {"": energy}}, "figures: expected a mapping whose keys are titles"),
     ({"figures": {"Energy": 1}}, "figures['Energy']: expected a function, got an int."),

@@ -36,8 +36,9 @@ FIELDS: dict[type, dict[str, Any]] = {
         "section": "Models", "gradient": None, "state_space": None, "learns": None, "log_partition": None,
         "bracket": None, "support": None, "exactness": "asymptotic", "methods": (), "clamps": False, "lens": None,
         "presets": EMPTY, "example": None, "figures": EMPTY, "studies": EMPTY, "box": None, "learn": "",
-        "explain": None, "reversible": False,
+        "explain": None, "reversible": False, "lessons": (),
     },
+    records.Lesson: {"title": REQUIRED, "spec": REQUIRED, "look": REQUIRED, "claim": REQUIRED, "kind": "try"},
     records.Sampler: {
         "key": REQUIRED, "title": REQUIRED, "summary": REQUIRED, "accepts": REQUIRED, "config": REQUIRED,
         "sample": REQUIRED, "needs_gradient": False, "exactness": "asymptotic", "lens": None, "reversible": False,
@@ -139,7 +140,7 @@ SIGNATURES: dict[Any, Any] = {
 }
 
 PUBLIC = {
-    "BinaryGrid", "Config", "ConfigError", "Data", "Dataset", "Failure", "Family", "Lens", "NoConfig", "Pairs",
+    "BinaryGrid", "Config", "ConfigError", "Data", "Dataset", "Failure", "Family", "Lens", "Lesson", "NoConfig", "Pairs",
     "Plane", "PluginError", "Registry", "Rows", "Run", "RunSpec", "Sampler", "Snapshot", "Space", "Target",
     "Vectors", "execute", "hookimpl", "knob", "load", "resolve", "run", "starts",
 }  # fmt: skip

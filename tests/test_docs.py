@@ -23,7 +23,7 @@ PROSE = re.sub(r"```.*?```", "", TEXT, flags=re.DOTALL)
 SNIPPET = re.compile(r"```(\w+)\n# (\S+\.\w+)[^\n]*\n(.*?)```", re.DOTALL)
 RECORDS = (
     records.Family, records.Sampler, records.Dataset, records.Data, records.Snapshot, records.Target, records.Lens,
-    records.Failure,
+    records.Lesson, records.Failure,
 )  # fmt: skip
 
 
@@ -48,6 +48,7 @@ def test_every_field_is_explained(record: type, field: str) -> None:
     """In the tables of Family, Sampler, Dataset and Data; in a sentence for the others. Both as code."""
     start, end = {
         records.Family: ("## What a family may say", "## Datasets"),
+        records.Lesson: ("| field of `Lesson`", "## Datasets"),
         records.Dataset: ("| field of `Dataset`", "| field of `Data`"),
         records.Data: ("| field of `Data` ", "## Samplers"),
         records.Sampler: ("## Samplers", "## Spaces"),
@@ -139,6 +140,10 @@ assert coins.truth.total_variation(coins.sampling.last) <= coins.truth.floor(len
 assert coins.training.metrics["log-likelihood"][-1] > coins.training.metrics["log-likelihood"][0]
 family = registry.families["coins"]
 assert list(family.presets) == ["Two lamps"] and family.example is not None
+assert [lesson.title for lesson in family.lessons] == ["Two lamps, learned"]
+import numpy
+states = run(family.lessons[0].spec, registry).sampling.last  # one fixed seed
+assert abs(numpy.mean((states[:, 0] == 1) & (states[:, 3] == 1)) - 0.25) < 0.08
 assert family.figures["Chances"](coins).data
 import numpy as np
 config, study = family.studies["Step sizes"]

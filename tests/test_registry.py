@@ -7,6 +7,7 @@ import doctest
 import sys
 import types
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from ebm_plugins import (
     Dataset,
     Family,
     Lens,
+    Lesson,
     NoConfig,
     Plane,
     Registry,
@@ -337,6 +339,20 @@ def test_methods_that_nobody_registers_are_left_out(loaded: Plugins) -> None:
     assert said(found) == [
         ("one", "admission", "The family ‘one’ lists ‘fly’ among its methods, and no plugin registers it.")
     ]
+
+
+def test_lessons_are_checked_when_all_are_in(loaded: Plugins) -> None:
+    """A lesson may be a run of another family; one that does not resolve is left out, alone."""
+    lesson = partial(Lesson, look="There.", claim="It is so.")
+    good = lesson(title="Next door", spec=RunSpec(family="two", dataset="lamps"))
+    bad = lesson(title="Nowhere", spec=RunSpec(family="nobody"))
+    found = loaded(
+        one=families(family(lessons=(bad, good)), family("two")),
+        two={"register_datasets": hook("register_datasets", dataset())},
+    )
+    assert found.families["one"].lessons == (good,)
+    assert [(f.plugin, f.stage) for f in found.failures] == [("one", "preset")]
+    assert "The lesson ‘Nowhere’ of ‘one’ does not resolve" in found.failures[0].message
 
 
 def test_presets_are_checked_when_all_are_in(loaded: Plugins) -> None:

@@ -23,6 +23,7 @@ from ebm_plugins.families import dsm_images as images
 from ebm_plugins.families import dsm_losses as losses
 from ebm_plugins.families import dsm_model as models
 from ebm_plugins.families import dsm_studies as studies
+from ebm_plugins.families.dsm_lessons import LESSONS
 from ebm_plugins.families.dsm_model import energy, gradient
 from ebm_plugins.families.dsm_samplers import descend
 from ebm_plugins.families.dsm_text import LEARN, LENS, PRESETS, SUMMARY, explain
@@ -282,6 +283,7 @@ FAMILY = Family(
         "The article's sampler": (studies.ArticleConfig, studies.article),
     },
     learn=LEARN,
+    lessons=LESSONS,
     explain=explain,
 )
 

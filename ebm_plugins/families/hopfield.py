@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from ebm_plugins.config import Config, Rows, knob
 from ebm_plugins.families import hopfield_figures as figures
 from ebm_plugins.families import hopfield_studies as studies
+from ebm_plugins.families.hopfield_lessons import LESSONS
 from ebm_plugins.families.hopfield_text import LEARN, LENS, PRESETS, SUMMARY, explain
 from ebm_plugins.hookspecs import hookimpl
 from ebm_plugins.memories import PAIRWISE, energy, frame, hebb, memorise, storkey
@@ -275,6 +276,7 @@ FAMILY = Family(
         "How often does recall succeed?": (studies.SuccessConfig, studies.success),
     },
     learn=LEARN,
+    lessons=LESSONS,
     explain=explain,
 )
 

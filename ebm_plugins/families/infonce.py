@@ -24,6 +24,7 @@ from ebm_plugins.families import infonce_core as core
 from ebm_plugins.families import infonce_figures as figures
 from ebm_plugins.families import infonce_model as model
 from ebm_plugins.families import infonce_studies as studies
+from ebm_plugins.families.infonce_lessons import LESSONS
 from ebm_plugins.families.infonce_model import Views, energy, state_space
 from ebm_plugins.families.infonce_text import LEARN, LENS, PRESETS, SUMMARY, explain
 from ebm_plugins.hookspecs import hookimpl
@@ -287,6 +288,7 @@ FAMILY = Family(
         "Cold similarities: where the plain form overflows": (studies.OverflowConfig, studies.overflow),
     },
     learn=LEARN,
+    lessons=LESSONS,
     explain=explain,
 )
 

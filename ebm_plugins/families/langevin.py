@@ -19,6 +19,7 @@ from ebm_plugins.families import landscape_training
 from ebm_plugins.families import langevin_figures as figures
 from ebm_plugins.families import langevin_studies as studies
 from ebm_plugins.families.landscape_training import LandscapeConfig
+from ebm_plugins.families.langevin_lessons import LESSONS
 from ebm_plugins.families.langevin_text import LEARN, LENS, PRESETS, SUMMARY, explain
 from ebm_plugins.hookspecs import hookimpl
 from ebm_plugins.noise import Noise
@@ -116,6 +117,7 @@ FAMILY = Family(
         "Wells without walls": (studies.EscapeConfig, studies.escape),
     },
     learn=LEARN,
+    lessons=LESSONS,
     explain=explain,
 )
 

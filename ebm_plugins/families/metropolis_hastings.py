@@ -20,6 +20,7 @@ from ebm_plugins.families import langevin_figures as shared
 from ebm_plugins.families import metropolis_hastings_figures as figures
 from ebm_plugins.families import metropolis_hastings_studies as studies
 from ebm_plugins.families.landscape_training import LandscapeConfig
+from ebm_plugins.families.metropolis_hastings_lessons import LESSONS
 from ebm_plugins.families.metropolis_hastings_text import LEARN, LENS, PRESETS, SUMMARY, explain
 from ebm_plugins.hookspecs import hookimpl
 from ebm_plugins.records import Array, Data, Family, Params, Rng, Snapshot, Target
@@ -114,6 +115,7 @@ FAMILY = Family(
         "Effective draws per second": (studies.SpeedConfig, studies.speed),
     },
     learn=LEARN,
+    lessons=LESSONS,
     explain=explain,
 )
 

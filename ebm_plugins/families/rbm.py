@@ -23,6 +23,7 @@ from ebm_plugins import rbm_tempering as tempering
 from ebm_plugins.config import Config, knob
 from ebm_plugins.families import rbm_figures as figures
 from ebm_plugins.families import rbm_studies as studies
+from ebm_plugins.families.rbm_lessons import LESSONS
 from ebm_plugins.families.rbm_text import LEARN, LENS, PRESETS, SUMMARY, explain
 from ebm_plugins.hookspecs import hookimpl
 from ebm_plugins.rbm_core import free_energy, gradient, log_partition, machine, sweep
@@ -248,6 +249,7 @@ FAMILY = Family(
         "Stacking: a deep belief network": (studies.StackConfig, studies.stacking),
     },
     learn=LEARN,
+    lessons=LESSONS,
     explain=explain,
 )
 

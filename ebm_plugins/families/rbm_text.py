@@ -189,9 +189,12 @@ def explain(run: Run) -> str:
         peak, last = float(np.max(exact)), float(exact[-1])
         error = metrics["reconstruction_error"]
         if peak - last > FALLEN and error[-1] < error[int(np.argmax(exact))]:
+            why = "CD looks only near the data. Try PCD."
+            if run.configs.train.method != "cd":
+                why = "the chains cannot follow. Lower the learning rate, or let it fall to zero in a line."
             return (
                 f"While the reconstruction error kept falling, the log-likelihood fell too, from {_nats(peak)} to "
-                f"{_nats(last)} nats: CD looks only near the data. Try PCD."
+                f"{_nats(last)} nats: {why}"
             )
         if run.space.discrete and len(run.data.x) <= 100:
             best = best_possible(run.data.x)

@@ -179,9 +179,10 @@ def presets_resolve(subject: Subject) -> Finding:
 
 @check("family", "sampler")
 def links_round_trip(subject: Subject) -> Finding:
-    """A run written as a link and read back is the same run, with nothing mended: its example, its presets, and each
+    """A run written as a link and read back is the same run, with nothing mended: its example, presets, lessons, and each
     variant of its configs, both short and with every value."""
     specs = [*subject.specs, *getattr(subject.record, "presets", {}).values()]
+    specs += [lesson.spec for lesson in getattr(subject.record, "lessons", ())]
     base = resolve(subject.specs[0], subject.registry)
     made = subject.plans[0]
     specs += [_with(base, "sample", config) for config in variants(made.sample_config).values()]
