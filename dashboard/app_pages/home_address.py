@@ -55,7 +55,7 @@ def read(query: Mapping[str, Sequence[str]]) -> tuple[Setting, list[Ignored]]:
             try:
                 wells = decode(texts[0])
             except ValueError as error:
-                ignored.append(Ignored(name, texts[0], str(error), used))
+                ignored.append(Ignored(name, texts[0], str(error).replace(" -", " −"), used))
         elif name != "temperature" and "wells" in query:
             ignored.append(Ignored(name, texts[0], "the link gives all the wells", ""))
         else:

@@ -265,6 +265,9 @@ def test_the_bars_add_up_to_what_python_adds_up(visitor: Any) -> None:
         text = page.locator(".sum").inner_text()
         assert f"{count} bars, each {12 / count:.2f} wide, add up to {wells1d.bars(count, 1.0):.5g}." in text
     assert "Z = 31.877" in text
+    cold = come(visitor, "temperature=0.1").page.locator(".sum").inner_text()
+    front, power = f"{wells1d.solve(0.1).partition:.3e}".split("e+")
+    assert f"Z = {front} × 10{power.translate(str.maketrans('0123456789', '⁰¹²³⁴⁵⁶⁷⁸⁹'))}" in cold
 
 
 def test_the_cost_is_said_as_python_computes_it(visitor: Any) -> None:

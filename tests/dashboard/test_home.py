@@ -242,7 +242,7 @@ def test_a_message_of_ours_is_the_setting():
         ({"wells": ""}, "expected place\\_depth\\_width"),
         (
             {"wells": "0_2_0.7~9_2_0.7"},
-            "expected a place for well 2 from \\-5 to 5, got 9, so the page's own wells are used.",
+            "expected a place for well 2 from −5 to 5, got 9, so the page's own wells are used.",
         ),
         ({"wells": "0_-1_0.7"}, "expected a depth for well 1"),
         ({"wells": "0_1_0"}, "expected a width for well 1"),

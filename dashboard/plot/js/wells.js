@@ -246,7 +246,7 @@ function makeWells(host, data) {
       smooth.shares = smooth.shares.map((s, i) => s + 0.03 * (now.shares[i] - s));
       smooth.mean += 0.03 * (now.mean - smooth.mean);
     }
-    const split = smooth.shares.length === 1 ? "all of it" : smooth.shares.map((s) => percent(s)).join(", ");
+    const split = smooth.shares.length === 1 ? "all of it" : smooth.shares.map((s) => share(s)).join(", ");
     find(".count").textContent = `Crowd of ${CROWD}: ${split}. Mean energy ${signed(smooth.mean)}.`;
   }
 

@@ -170,7 +170,10 @@ function share(part) {
 
 // Five digits; a power of ten for what is large.
 function digits(value, many = 5) {
-  if (value >= 1e6) return number(value);
+  if (value >= 1e6) {
+    const [front, power] = value.toExponential(many - 2).split("e+");
+    return `${front} × 10${power.replace(/\d/g, (c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[c])}`;
+  }
   const text = value >= 10 ** (many - 1) ? value.toFixed(0) : value.toPrecision(many);
   return number(+text, Math.max(0, (text.split(".")[1] || "").length));
 }
