@@ -167,6 +167,8 @@ def _sampler(sampler: Sampler) -> None:
     if not isinstance(sampler.needs_gradient, bool):
         raise Refused(f"needs_gradient: expected True or False, got {_short(sampler.needs_gradient)}.")
     _lens(sampler.lens)
+    if sampler.example is not None and not isinstance(sampler.example, RunSpec):
+        raise Refused(f"example: expected a RunSpec, got {_what(sampler.example)}.")
 
 
 def _dataset(dataset: Dataset) -> None:

@@ -146,7 +146,8 @@ class Sampler:
     ``sample(target, config, rng, x)`` yields ``Snapshot(states, metrics)``, one every ``config.every`` steps.
     ``exactness`` is a key of :data:`EXACTNESS`, or a function of the config returning one. ``reversible`` says that
     each step is in detailed balance with its target and that chains draw independently: the conformance kit then
-    holds it to an exact rank test.
+    holds it to an exact rank test. ``example`` is a tiny run of some family by this sampler, for the kit, where the kit
+    has no energy of its own in the spaces it accepts.
     """
 
     key: str
@@ -159,6 +160,7 @@ class Sampler:
     exactness: str | Callable[[Any], str] = "asymptotic"
     lens: Lens | None = None
     reversible: bool | Callable[[Any], bool] = False
+    example: RunSpec | None = None
 
 
 LESSONS = ("try", "failure")

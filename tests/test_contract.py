@@ -42,12 +42,14 @@ FIELDS: dict[type, dict[str, Any]] = {
     records.Sampler: {
         "key": REQUIRED, "title": REQUIRED, "summary": REQUIRED, "accepts": REQUIRED, "config": REQUIRED,
         "sample": REQUIRED, "needs_gradient": False, "exactness": "asymptotic", "lens": None, "reversible": False,
+        "example": None,
     },
     testing.Result: {
-        "check": REQUIRED, "outcome": REQUIRED, "figure": "", "seconds": 0.0, "message": "",
+        "check": REQUIRED, "outcome": REQUIRED, "figure": "", "seconds": 0.0, "message": "", "traceback": "",
     },
     testing.Conformance: {
         "passed": REQUIRED, "failed": REQUIRED, "skipped": REQUIRED, "seconds": REQUIRED, "expected": 0, "failures": (),
+        "unchecked": "",
     },
     records.Dataset: {
         "key": REQUIRED, "title": REQUIRED, "summary": REQUIRED, "space": REQUIRED, "load": REQUIRED,
