@@ -1,4 +1,5 @@
-"""A pytest plugin (entry point ``pytest11``): a registry for plugins' tests. Nothing is imported until it is used."""
+"""A pytest plugin (entry point ``pytest11``): a registry for plugins' tests. Nothing but
+pytest is imported until it is used, NumPy neither."""
 
 from __future__ import annotations
 
