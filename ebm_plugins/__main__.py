@@ -16,8 +16,9 @@ import numpy as np
 from ebm_plugins.records import EXACTNESS
 
 if TYPE_CHECKING:
-    from ebm_plugins.records import Run
+    from ebm_plugins.records import Family, Run, Sampler
     from ebm_plugins.registry import Registry
+    from ebm_plugins.testing import Result
 
 KINDS = ("families", "datasets", "samplers")
 
@@ -51,14 +52,24 @@ def list_(as_json: bool) -> None:
 
 @main.command()
 @click.argument("keys", nargs=-1, required=True, metavar="KEY...")
-@click.option("--seed", default=0, show_default=True, help="Another seed draws other states everywhere.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    default=0,
+    show_default=True,
+    help="Another seed draws other states everywhere.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
-def check(keys: tuple[str, ...], seed: int, as_json: bool) -> None:
-    """Run the conformance checks on families and samplers; 'all' is everything installed. Status 1 if one fails."""
+@click.option(
+    "--traceback", "traces", is_flag=True, help="Print where the plugin raised what made a check fail."
+)
+def check(keys: tuple[str, ...], seed: int, as_json: bool, traces: bool) -> None:
+    """Run the conformance checks on families and samplers; 'all' is everything installed. Status 1 if one fails, or if
+    a sampler cannot be checked."""
     with _quiet():
         from ebm_plugins import blas
         from ebm_plugins.registry import load
-        from ebm_plugins.testing import check_all, record_of, summary
+        from ebm_plugins.testing import ExpectationError, record_of, summary
 
         blas.one_thread()
         registry = load()
@@ -66,24 +77,51 @@ def check(keys: tuple[str, ...], seed: int, as_json: bool) -> None:
     try:
         records = [record_of(key, registry) for key in wanted]
     except KeyError as error:
-        raise click.ClickException(f"expected an installed family or sampler, got {error.args[0]}") from None
+        left_out = "".join(f"\n  {f.plugin} was left out ({f.stage}): {f.message}" for f in registry.failures)
+        message = f"expected an installed family or sampler, got {error.args[0]}{left_out}"
+        raise click.ClickException(message) from None
     found: dict[str, Any] = {}
     conforms = True
     for record in records:
-        with _quiet():
-            results = check_all(record, registry, seed)
+        try:
+            results = _checked(record, registry, seed)
+        except ExpectationError as error:
+            raise click.ClickException(str(error)) from error
         total = summary(results)
         conforms = conforms and total.conforms
         found[record.key] = [asdict(r) | {"p": None if np.isnan(r.p) else r.p} for r in results]
         if not as_json:
             marks = [(r.check, r.outcome, r.figure, f"{r.seconds:.2f} s", r.message) for r in results]
             _table(f"{record.title} ({record.key})", [("check", "result", "figure", "time", ""), *marks])
+            for one in results if traces else ():
+                if one.traceback and one.outcome == "fail":
+                    click.echo(f"{one.check}:\n{one.traceback}")
             counts = f"{total.passed} passed, {total.failed} failed, {total.expected} expected failures"
-            click.echo(f"{record.key}: {counts}, {total.skipped} skipped in {total.seconds:.1f} s\n")
+            click.echo(f"{record.key}: {counts}, {total.skipped} skipped in {total.seconds:.1f} s")
+            if total.unchecked:
+                click.echo(f"{record.key}: not checked: {total.unchecked}")
+            click.echo()
     if as_json:
         click.echo(json.dumps(found, indent=2))
     if not conforms:
         sys.exit(1)
+
+
+def _checked(record: Family | Sampler, registry: Registry, seed: int) -> list[Result]:
+    """The results of every check; on a terminal, which of them is being run."""
+    from ebm_plugins.testing import checking, checks_for
+
+    names, results = [one.name for one in checks_for(record)], []
+    shown = sys.stderr.isatty()
+    with _quiet():
+        stream = checking(record, registry, seed)
+        for number, name in enumerate(names, 1):
+            if shown:
+                click.echo(f"\r\033[K{record.key}: {number} of {len(names)}, {name}", err=True, nl=False)
+            results += [result for result in [next(stream, None)] if result is not None]
+        if shown:
+            click.echo("\r\033[K", err=True, nl=False)
+    return results
 
 
 @main.command()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ebm_plugins.config import build
-from ebm_plugins.records import ConfigError, PluginError
+from ebm_plugins.records import FAULTS, ConfigError, PluginError
 from ebm_plugins.registry import Registry
 
 
@@ -35,7 +35,7 @@ def study(family: str, title: str, values: Mapping[str, Any], seed: int, registr
             yield figure
     except (PluginError, ConfigError):
         raise
-    except Exception as error:
+    except FAULTS as error:
         raise PluginError(family, title, f"It raised {type(error).__name__}: {error}") from error
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import pprint
+import zipfile
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from ebm_plugins import stored
 from ebm_plugins.records import Run
+from ebm_plugins.records import Array, Run
 from ebm_plugins.registry import Registry
 from ebm_plugins.runs import environment_tag, result_digest, spec_digest
 from ebm_plugins.spaces import BinaryGrid, Pairs, Plane
@@ -109,6 +112,15 @@ def coordinate_names(run: Run) -> list[str]:
 
 def params_npz(run: Run) -> bytes:
     """The last params as an npz archive, without pickle."""
+    return npz(run.params)
+
+
+def npz(arrays: Mapping[str, Array]) -> bytes:
+    """Arrays under any names as an npz archive, without pickle (np.savez takes none that is called ``file``)."""
     out = io.BytesIO()
-    np.savez_compressed(out, allow_pickle=False, **{str(k): np.asarray(v) for k, v in run.params.items()})
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, value in arrays.items():
+            one = io.BytesIO()
+            np.lib.format.write_array(one, np.asarray(value), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), one.getvalue(), zipfile.ZIP_DEFLATED)
     return out.getvalue()

@@ -108,7 +108,16 @@ def badge(job: Job | None) -> tuple[str, str, str]:
         return "Could not be checked", "red", ":material/error:"
     if failed:
         return f"Fails {', '.join(failed[:2])}{' and more' if failed[2:] else ''}", "red", ":material/error:"
+    if _unchecked(job.results):
+        return "Not checked: it has no example", "gray", ":material/help:"
     return "Conforms", "green", ":material/check_circle:"
+
+
+def _unchecked(results: Iterable[Result]) -> str:
+    """Why the kit could not run the record at all; empty when it could."""
+    from ebm_plugins.testing import summary
+
+    return summary(results).unchecked
 
 
 def counted(results: Iterable[Result]) -> str:

@@ -11,6 +11,7 @@ they are made of, which other tests may use: ``rank_test``, ``fit_test``, ``two_
 
 from __future__ import annotations
 
+from ebm_plugins.testing.expected import ExpectationError, expected_failures
 from ebm_plugins.testing.kit import CHECKS, Check, Finding, Result, Skip, Wrong, check
 from ebm_plugins.testing.running import (
     Conformance,
@@ -18,7 +19,6 @@ from ebm_plugins.testing.running import (
     checking,
     checks_for,
     conformance,
-    expected_failures,
     parametrize_with_checks,
     record_of,
     summary,
@@ -27,7 +27,7 @@ from ebm_plugins.testing.running import (
 from ebm_plugins.testing.subject import Subject
 
 __all__ = [
-    "CHECKS", "Check", "Conformance", "Finding", "Result", "Skip", "Subject", "Wrong", "check", "check_all", "checking",
+    "CHECKS", "Check", "Conformance", "ExpectationError", "Finding", "Result", "Skip", "Subject", "Wrong", "check", "check_all", "checking",
     "checks_for", "conformance", "expected_failures", "parametrize_with_checks", "record_of", "summary",
     "with_records",
 ]  # fmt: skip

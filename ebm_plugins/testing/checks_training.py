@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from ebm_plugins.keeping import check_params, check_snapshot
-from ebm_plugins.records import ConfigError, Data, Params, PluginError
+from ebm_plugins.records import FAULTS, ConfigError, Data, Params, PluginError
+from ebm_plugins.takeaway import npz
 from ebm_plugins.testing.kit import Finding, Skip, Wrong, check, require
 from ebm_plugins.testing.subject import Subject, lasting, variants
 
@@ -231,16 +232,14 @@ def params_are_all(subject: Subject) -> None:
 @check("family")
 def params_saved(subject: Subject) -> Finding:
     """Params saved as .npz without pickle and loaded again give the same energies, bit for bit."""
-    family, x = subject.family, subject.points
-    file = io.BytesIO()
+    family, x, params = subject.family, subject.points, subject.params
     try:
-        np.savez(file, allow_pickle=False, **subject.params)
-    except Exception as error:
+        text = npz(params)
+    except FAULTS as error:
         raise Wrong(f"params cannot be saved: {type(error).__name__}: {error}") from error
-    file.seek(0)
-    with np.load(file, allow_pickle=False) as arrays:
+    with np.load(io.BytesIO(text), allow_pickle=False) as arrays:
         loaded = {name: arrays[name] for name in arrays.files}
-    require(same(loaded, copied(subject.params)), "params came back changed")
-    before, after = (np.asarray(family.energy(p, x.copy())) for p in (subject.params, loaded))
+    require(same(loaded, copied(params)), "params came back changed")
+    before, after = (np.asarray(family.energy(p, x.copy())) for p in (params, loaded))
     require(np.array_equal(before, after, equal_nan=True), "loaded params have other energies")
-    return Finding(f"{len(file.getvalue()):,} bytes")
+    return Finding(f"{len(text):,} bytes")

@@ -31,7 +31,8 @@ class Result:
     """What came of one check. Plain data, so that it travels between processes and into JSON.
 
     ``outcome`` is one of :data:`OUTCOMES`; ``figure`` is what was measured, ``message`` why it failed or was skipped,
-    ``p`` the p-value of a statistical check (NaN of any other), uniform on [0, 1] for a correct record.
+    ``p`` the p-value of a statistical check (NaN of any other), uniform on [0, 1] for a correct record. ``traceback`` is
+    that of the plugin's exception, where one was the reason.
     """
 
     check: str
@@ -40,6 +41,7 @@ class Result:
     seconds: float = 0.0
     message: str = ""
     p: float = math.nan
+    traceback: str = ""
 
 
 @dataclass(frozen=True)

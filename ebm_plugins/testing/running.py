@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ebm_plugins.records import Family, Sampler
+from ebm_plugins.records import FAULTS, Family, Sampler
 from ebm_plugins.registry import BUILTINS, Registry, load
 from ebm_plugins.testing import (  # importing them registers their checks
     checks_energy,
@@ -23,17 +22,20 @@ from ebm_plugins.testing import (  # importing them registers their checks
     checks_statistics,
     checks_training,
 )
+from ebm_plugins.testing.expected import expected_failures, look_at, of_record
 from ebm_plugins.testing.kit import CHECKS, Check, Finding, Result, Skip, Wrong
+from ebm_plugins.testing.places import place_of, traceback_of
 from ebm_plugins.testing.subject import Subject
 
 MODULES = (checks_record, checks_energy, checks_training, checks_sampling, checks_statistics, checks_run)
-EXPECTED = "EXPECTED_FAILURES"  # a plugin module's mapping {key: {check: reason}}
+LOOKS = "sample_snapshots"  # the check that is skipped only where the kit cannot run a record's kernel at all
 
 
 @dataclass(frozen=True)
 class Conformance:
     """How a record fared: numbers of checks that passed (expected failures among them not), failed, were expected to
-    fail, were skipped; the seconds they took; and the names of those that failed."""
+    fail, were skipped; the seconds they took; and the names of those that failed. ``unchecked`` says why the kit could
+    not run its kernel at all, where it could not."""
 
     passed: int
     failed: int
@@ -41,11 +43,12 @@ class Conformance:
     seconds: float
     expected: int = 0
     failures: tuple[str, ...] = ()
+    unchecked: str = ""
 
     @property
     def conforms(self) -> bool:
-        """Whether nothing failed that was not expected to."""
-        return self.failed == 0
+        """Whether it was run, and nothing failed that was not expected to."""
+        return self.failed == 0 and not self.unchecked
 
 
 def checks_for(record: Family | Sampler) -> list[Check]:
@@ -56,15 +59,6 @@ def checks_for(record: Family | Sampler) -> list[Check]:
     return sorted(found, key=lambda c: order.index(c.module) if c.module in order else len(order))
 
 
-def expected_failures(record: Family | Sampler, registry: Registry) -> dict[str, str]:
-    """What a record's own module expects to fail: its ``EXPECTED_FAILURES``, {key: {check: reason}}. A name
-    ``check:field=value`` leaves one variant of the config out of a check."""
-    provider = registry.providers.get(record.key)
-    module = sys.modules.get(provider.module) if provider else None
-    stated = getattr(module, EXPECTED, {})
-    return dict(stated.get(record.key, {})) if isinstance(stated, Mapping) else {}
-
-
 def check_all(
     record: Family | Sampler,
     registry: Registry,
@@ -73,11 +67,12 @@ def check_all(
     expected: Mapping[str, str] | None = None,
     names: Sequence[str] | None = None,
 ) -> list[Result]:
-    """Run every check (or those named) on a record; never raises what a plugin raises.
+    """Run every check (or those named) on a record; never raises what a plugin raises, exits included.
 
     ``registry`` holds the data that its example names; the record itself need not be in it. ``expected`` maps checks
     that should fail to reasons, added to what the record's module states. A check that passes although it is expected
     to fail has failed: the reason no longer holds (unless it is a statistical one, which may miss what it is told of).
+    Raises ValueError for a seed that no run could have, and ExpectationError (a ValueError) for what is expected wrongly.
     """
     return list(checking(record, registry, seed, expected=expected, names=names))
 
@@ -92,11 +87,11 @@ def checking(
 ) -> Iterator[Result]:
     """:func:`check_all`, each result as it comes: for who wants to show progress, or to stop half-way."""
     stated = {**expected_failures(record, registry), **(expected or {})}
-    known = {name.split(":")[0] for name in stated} | set(names or ())
-    unknown = sorted(known - set(CHECKS))
+    unknown = sorted(set(names or ()) - set(CHECKS))
     if unknown:
         raise ValueError(f"there is no check {', '.join(unknown)}; the checks are {', '.join(CHECKS)}")
     subject = Subject(record, registry, seed, {k: v for k, v in stated.items() if ":" in k})
+    look_at(stated, subject)
     for check in checks_for(record):
         if names is None or check.name in names:
             yield one_check(check, subject, stated.get(check.name))
@@ -105,7 +100,7 @@ def checking(
 def one_check(check: Check, subject: Subject, reason: str | None = None) -> Result:
     """Run one check on a subject; ``reason`` says why it is expected to fail, if it is."""
     started = time.perf_counter()
-    outcome, message, finding = "pass", "", Finding()
+    outcome, message, trace, finding = "pass", "", "", Finding()
     globally = np.random.get_state()  # noqa: NPY002
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -115,8 +110,13 @@ def one_check(check: Check, subject: Subject, reason: str | None = None) -> Resu
         outcome, message = "skip", str(skip)
     except Wrong as wrong:
         outcome, message = "fail", str(wrong)
-    except Exception as error:
-        outcome, message = "fail", f"it raised {type(error).__name__}: {error}"
+        if wrong.__cause__ is not None:
+            message += place_of(wrong, subject.record)
+            trace = traceback_of(wrong)
+    except FAULTS as error:
+        outcome = "fail"
+        message = f"it raised {type(error).__name__}: {error}{place_of(error, subject.record)}"
+        trace = traceback_of(error)
     finally:
         np.random.set_state(globally)  # noqa: NPY002
     if reason is not None and outcome == "fail":
@@ -129,7 +129,7 @@ def one_check(check: Check, subject: Subject, reason: str | None = None) -> Resu
         ]
         message = "; ".join(f"left out: {one}" for one in left_out)
     seconds = time.perf_counter() - started
-    return Result(check.name, outcome, finding.figure, seconds, message, float(finding.p))
+    return Result(check.name, outcome, finding.figure, seconds, message, float(finding.p), trace)
 
 
 def summary(results: Iterable[Result]) -> Conformance:
@@ -145,6 +145,7 @@ def summary(results: Iterable[Result]) -> Conformance:
         seconds=math.fsum(r.seconds for r in results),
         expected=count["expected failure"],
         failures=tuple(r.check for r in results if r.outcome == "fail"),
+        unchecked=next((r.message for r in results if (r.check, r.outcome) == (LOOKS, "skip")), ""),
     )
 
 
@@ -196,10 +197,11 @@ def parametrize_with_checks(
         own = [r for part in (found.families, found.samplers) for r in part.values()]
         records += [r for r in own if found.providers[r.key].module == name]
     params = []
+    keys = [record.key for record in records]
     for record in records:
-        given = _for_record(record.key, expected_failures or {})
-        stated = {**_stated(record, found), **given}
+        stated = {**_stated(record, found), **of_record(record.key, expected_failures or {}, keys)}
         subject = Subject(record, found, seed, {k: v for k, v in stated.items() if ":" in k})
+        look_at(stated, subject)
         for check in checks_for(record):
             prepared = _Prepared(check, subject, stated.get(check.name))
             params.append(pytest.param(prepared, id=f"{record.key}-{check.name}"))
@@ -207,11 +209,6 @@ def parametrize_with_checks(
 
 
 _stated = expected_failures
-
-
-def _for_record(key: str, given: Mapping[str, Any]) -> dict[str, str]:
-    own = {name: reason for name, reason in given.items() if isinstance(reason, str)}
-    return own | dict(given.get(key, {}) if isinstance(given.get(key), Mapping) else {})
 
 
 @dataclass(frozen=True)

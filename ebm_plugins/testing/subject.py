@@ -18,8 +18,9 @@ from pydantic import BaseModel, ValidationError
 from ebm_plugins import starts
 from ebm_plugins.config import knobs
 from ebm_plugins.exact import truth_of
-from ebm_plugins.plans import Plan, offered_datasets, plan
+from ebm_plugins.plans import MAX_SEED, Plan, offered_datasets, plan
 from ebm_plugins.records import (
+    FAULTS,
     Array,
     ConfigError,
     Family,
@@ -61,6 +62,8 @@ class Subject:
     excused: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.seed, int) or not 0 <= self.seed <= MAX_SEED:
+            raise ValueError(f"seed: expected a whole number from 0 to {MAX_SEED}, got {self.seed!r}")
         part = "families" if isinstance(self.record, Family) else "samplers"
         records = {**getattr(self.registry, part), self.record.key: self.record}
         changed: dict[str, Any] = {part: MappingProxyType(records)}
@@ -95,14 +98,16 @@ class Subject:
         """Runs that the record is checked by: a family's example, or the kit's own energies with a sampler."""
         if isinstance(self.record, Sampler):
             known = [REFERENCES[kind] for kind in self.record.accepts if kind in REFERENCES]
-            if not known:
+            example = self.record.example
+            if not known and example is None:
                 kinds = ", ".join(kind.__name__ for kind in self.record.accepts)
-                raise Skip(f"the kit has no energy of its own in {kinds}")
+                raise Skip(f"the kit has no energy of its own in {kinds}; give the sampler an example")
             start = starts.Noise(50)
-            return tuple(
+            own = [
                 RunSpec(family=r.family.key, dataset=r.dataset.key, sampler=self.record.key, start=start)
                 for r in known
-            )
+            ]
+            return (*own, *([] if example is None else [replace(example, sampler=self.record.key)]))
         if self.record.example is not None:
             example = self.record.example
             return (replace(example, sampler=example.sampler or self.record.key),)
@@ -112,7 +117,7 @@ class Subject:
         try:
             config = self.family.train_config()
             fitting = offered_datasets(self.family, self.registry, config)
-        except Exception as error:
+        except FAULTS as error:
             raise Skip(f"no data for it: {error}") from error
         chosen = [key for key in SMALL if key in fitting] or list(fitting)
         if not chosen:
@@ -139,10 +144,12 @@ class Subject:
         """The first and the last params of its training, copied; one where there is one snapshot."""
         try:
             ends: list[Params] = []
-            for snapshot in self.train():
+            made = self.plans[0].data
+            own = replace(made, x=np.array(made.x))  # writable: what edits it is for energy_pure to say
+            for snapshot in self.train(data=own):
                 ends = [*ends[:1], {name: np.array(value) for name, value in snapshot.value.items()}]
             return tuple(ends) or self._untrained()
-        except Exception as error:
+        except FAULTS as error:
             raise Skip(f"training fails, see train_snapshots ({type(error).__name__}: {error})") from error
 
     def _untrained(self) -> tuple[Params, ...]:
@@ -185,6 +192,9 @@ class Subject:
             params = self.params if self.kind == "family" else _params_of(made)
             closed = made.family.key.startswith("kit-") and not made.space.discrete
             label = type(made.space).__name__ if self.kind == "sampler" else ""
+            label = (
+                f"{label}, {made.family.key}" if label and not made.family.key.startswith("kit-") else label
+            )
             found.append(Case(self, label, made, params, wells_draw if closed else None))
         if self.kind == "family" and self.family.clamps and self.space.dim > 1:
             free = np.arange(self.space.dim) % 3 != 1
@@ -202,8 +212,11 @@ class Subject:
 
 
 def _params_of(made: Plan) -> Params:
-    snapshot = next(iter(made.family.train(made.data, made.train_config, np.random.default_rng(0))))
-    params: Params = snapshot.value
+    """The params that the training of a plan ends with."""
+    *_, last = islice(
+        made.family.train(made.data, made.train_config, np.random.default_rng(0)), MOST_SNAPSHOTS
+    )
+    params: Params = last.value
     return params
 
 

@@ -102,3 +102,13 @@ def test_words_of_the_table_mean_nothing_in_markdown() -> None:
     assert len(lines) == 3
     assert "[click](" not in lines[2]
     assert len(re.findall(r"(?<!\\)\|", lines[2])) == 5
+
+
+def test_a_sampler_that_was_never_run_does_not_conform() -> None:
+    from dashboard.job import Job
+
+    job = Job("x", state="done")
+    job.results = [
+        testing.Result("sample_snapshots", "skip", message="the kit has no energy of its own in Pairs")
+    ]
+    assert page.badge(job)[0].startswith("Not checked")
