@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from ebm_plugins import stored
-from ebm_plugins.records import Run
 from ebm_plugins.records import Array, Run
 from ebm_plugins.registry import Registry
 from ebm_plugins.runs import environment_tag, result_digest, spec_digest
