@@ -9,10 +9,12 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 
+from dashboard import own_data
 from dashboard.jobs import Engine
 from dashboard.links import Visit
 from dashboard.notices import code, small
-from ebm_plugins import link, takeaway
+from dashboard.plot import save_picture
+from ebm_plugins import framed, link, report_page, takeaway
 from ebm_plugins.records import Run
 from ebm_plugins.runs import environment_tag, result_digest, spec_digest
 from ebm_plugins.stamps import stamp
@@ -51,10 +53,22 @@ def draw(engine: Engine, visit: Visit, run: Run) -> None:
             "data_array",
         )
         _button("Stage, HTML", f"{name}.html", "text/html", partial(_html, run), "play_circle")
+        _picture(engine, visit, run, name)
+        _button(
+            "Report, HTML", f"{name}-report.html", "text/html", partial(_report, engine, run), "description"
+        )
+        held = takeaway.data_file(run)
+        if held is not None:
+            _button("Data, npy", held[0], "application/octet-stream", held[1], "dataset")
     small(
-        "The script needs this project alone. The page of the stage works without a network. "
-        "States are those at the end, one row a chain."
+        "The script needs this project alone. The pages of the stage and of the report work without a network, and "
+        "the report prints well. States are those at the end, one row a chain."
     )
+    if takeaway.data_file(run) is not None:
+        small(
+            f"The link names your data by their digest. {own_data.how_long()} The script takes them from the file "
+            "*Data, npy* beside it."
+        )
     st.markdown("##### Digests")
     st.markdown(
         f"Spec {code(spec_digest(run.spec, engine.registry), 80)}  \n"
@@ -71,10 +85,22 @@ def full_link(engine: Engine, run: Run) -> str:
     return base + link.write(run.spec, engine.registry, full=True, stamp=stamp(run))
 
 
-def _button(label: str, file_name: str, kind: str, make: Callable[[], str | bytes], icon: str) -> None:
+def _button(
+    label: str, file_name: str, kind: str, make: Callable[[], str | bytes] | bytes, icon: str
+) -> None:
     st.download_button(
         label, make, file_name, kind, icon=f":material/{icon}:", on_click="ignore", key=f"take {file_name}"
     )
+
+
+def _picture(engine: Engine, visit: Visit, run: Run, name: str) -> None:
+    light, width, height = framed.svg(run, engine.registry)
+    dark, _, _ = framed.svg(run, engine.registry, dark=True)
+    save_picture(light, dark, width, height, name=f"{name}.png", key=f"{visit.family}:picture")
+
+
+def _report(engine: Engine, run: Run) -> str:
+    return report_page.page(run, engine.registry, full_link(engine, run))
 
 
 def _parquet(run: Run) -> bytes:

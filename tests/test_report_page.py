@@ -1,0 +1,88 @@
+"""The report and the picture of a run: text only where text was meant, the run's own numbers, nothing from elsewhere."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from ebm_plugins import charts_svg, framed, link, numbers, report_page, runs
+from ebm_plugins.palette import DARK, LIGHT
+
+REQUEST = re.compile(r"""(src|href)\s*=|url\(\s*['"]?(?!#)|@import|<script|<link|<iframe""")
+
+
+@pytest.fixture(scope="module")
+def made(registry):
+    found = {}
+    for key, family in registry.families.items():
+        spec = next(iter(family.presets.values()))
+        short = {"epochs": 2} if "epochs" in family.train_config.model_fields else {}
+        found[key] = runs.run(replace(spec, train={**spec.train, **short}, train_stop=None), registry)
+    return found
+
+
+def test_every_familys_report_is_one_page_without_requests(made, registry) -> None:
+    for key, run in made.items():
+        text = report_page.page(run, registry, "http://host" + link.write(run.spec, registry, full=True))
+        assert not REQUEST.search(text), key
+        assert runs.spec_digest(run.spec, registry) in text
+        assert runs.result_digest(run) in text
+        assert runs.environment_tag() in text
+        assert run.verdict.head in text.replace("&#x27;", "'")
+        assert "nan" not in re.sub(r"<[^>]*>", " ", text).lower().split()
+        for figure in re.findall(r"<svg.*?</svg>", text, re.DOTALL):
+            ElementTree.fromstring(figure)
+        values = re.findall(r"<path d=\"([^\"]*)\"", text)
+        assert not any("nan" in d or "inf" in d for d in values)
+
+
+def test_the_numbers_are_the_runs(made, registry) -> None:
+    run = made["langevin"]
+    text = report_page.page(run, registry, "/langevin")
+    assert f"{numbers.of(run).total_variation:.3f}" in text
+    assert f"{run.truth.log_partition:.4f}" in text
+
+
+def test_strangers_words_stay_words(made, registry) -> None:
+    run = made["langevin"]
+    evil = "<script>alert(1)</script>\"'"
+    changed = replace(run, data=replace(run.data, name=evil), notes=(evil,))
+    text = report_page.page(changed, registry, evil)
+    assert "<script" not in text
+    picture, _, _ = framed.svg(changed, registry)
+    assert "<script" not in picture
+    ElementTree.fromstring(picture)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_framed_picture_has_its_digest_title_and_one_theme(made, registry, dark: bool) -> None:
+    for key, run in made.items():
+        picture, width, height = framed.svg(run, registry, dark=dark)
+        root = ElementTree.fromstring(picture)
+        assert (root.get("width"), root.get("height")) == (str(width), str(height))
+        words = " ".join(root.itertext())
+        assert registry.families[key].title in words
+        assert runs.spec_digest(run.spec, registry)[:32] in words
+        assert "light-dark" not in picture
+        ground = next(iter(root)).get("fill")
+        assert ground == (DARK if dark else LIGHT)["page"]
+
+
+def test_a_chart_puts_every_number_in_its_place() -> None:
+    line = {"type": "scatter", "mode": "lines", "x": [0, 1, 2], "y": [0.0, np.nan, 4.0]}
+    bars = {"type": "bar", "x": ["a", "b"], "y": [1.0, 3.0]}
+    for traces in ([line], [bars], [], [{"type": "pie"}], [{"type": "heatmap", "z": [[0, 1], [2, np.nan]]}]):
+        text = charts_svg.svg({"data": traces}, 'an "alt" <b>')
+        ElementTree.fromstring(text)
+        assert "nan" not in text
+    rects = [
+        e
+        for e in ElementTree.fromstring(charts_svg.svg({"data": [bars]})).iter()
+        if e.get("fill") == LIGHT["model"]
+    ]
+    heights = [float(e.get("height")) for e in rects]
+    assert heights[1] / heights[0] == pytest.approx(3, rel=0.02)
