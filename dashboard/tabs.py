@@ -26,6 +26,10 @@ from ebm_plugins.records import Run
 from ebm_plugins.runs import length_of
 
 Draw = Callable[[], None]
+WAY_DOWN = (
+    "Each step on the way has a density of its own, so the last states alone are draws of this one, each chain's "
+    "independent of the others'. There is no R-hat, and no counting of effective draws along a chain."
+)
 
 
 def draw(engine: Engine, visit: Visit, made: Plan, job: Job, seat: str) -> None:
@@ -99,16 +103,21 @@ def _truth(visit: Visit, run: Run) -> None:
                 f" Between {shown(found.log_z_low, 2)} and {shown(found.log_z_high, 2)}." if found.log_z_kind == "bracket" else ""
             ),
         )  # fmt: skip
-        metric(
-            "Effective draws", "—" if math.isnan(found.ess) else number(round(found.ess)),
-            f"of {number(found.draws)} states", "How many independent draws the second half of the chains is worth.",
-        )  # fmt: skip
-        metric(
-            "R-hat",
-            shown(found.rhat, 2),
-            "wants 1.01 or less",
-            "Spread between chains over spread within them.",
-        )
+        if run.stationary:
+            metric(
+                "Effective draws", "—" if math.isnan(found.ess) else number(round(found.ess)),
+                f"of {number(found.draws)} states", "How many independent draws the second half of the chains is worth.",
+            )  # fmt: skip
+            metric(
+                "R-hat",
+                shown(found.rhat, 2),
+                "wants 1.01 or less",
+                "Spread between chains over spread within them.",
+            )
+        else:
+            metric("Draws", number(len(run.sampling.last)), "one a chain", WAY_DOWN)
+    if not run.stationary:
+        small(WAY_DOWN)
     if found.reason:
         notice("info", "There is no exact answer here.", plain(found.reason))
     panels(curves.comparison(run), f"{visit.family}:truth")
@@ -190,8 +199,9 @@ def _diagnostics(visit: Visit, run: Run) -> None:
         small("There are no diagnostics of this run.")
         return
     samples = run.exactness != "descent"  # else no draws are made, so none can be counted or disagree
+    along = run.stationary or not samples
     with st.grid(min_column_width=150, gap="medium"):
-        if samples:
+        if samples and along:
             metric(
                 "Effective draws", "—" if math.isnan(report.ess) else number(round(report.ess)),
                 f"of {number(report.draws * report.chains)}",
@@ -206,15 +216,18 @@ def _diagnostics(visit: Visit, run: Run) -> None:
         if not math.isnan(report.acceptance):
             metric("Acceptance", f"{100 * report.acceptance:.0f}\u202f%", "", "Share of proposals accepted.")
         metric(
-            "Energy along chains", shown(report.mean_energy, 2), f"± {shown(report.energy_mcse, 3)}" if samples else "",
-            "Mean energy of the second half" + (", with its Monte-Carlo standard error." if samples else "."),
+            "Energy along chains" if along else "Energy at the end", shown(report.mean_energy, 2), f"± {shown(report.energy_mcse, 3)}" if samples else "",
+            ("Mean energy of the second half" if along else "Mean energy of the last states that were followed")
+            + (", with its Monte-Carlo standard error." if samples else "."),
         )  # fmt: skip
         metric(
             "Chains followed",
             number(report.chains),
-            f"{number(report.draws)} {'draws' if samples else 'snapshots'} each",
+            f"{number(report.draws)} {'draws' if samples else 'snapshots'} each" if along else "",
             "At most 64 are.",
         )
+    if not along:
+        small(WAY_DOWN)
     found = [curves.energy_traces(run)]
     if samples and len(report.autocorrelation):
         where = "the energy" if report.worst < 0 else f"coordinate {report.worst + 1}"

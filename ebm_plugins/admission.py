@@ -137,6 +137,7 @@ def _family(family: Family) -> None:
     _config("sample_config", family.sample_config, sampling=True)
     _exactness(family.exactness, family.sample_config)
     _yes_or_no("reversible", family.reversible)
+    _yes_or_no("stationary", family.stationary)
     for name in ("section", "learn"):
         if not isinstance(getattr(family, name), str):
             raise Refused(f"{name}: expected text, got {_what(getattr(family, name))}.")
@@ -164,6 +165,7 @@ def _sampler(sampler: Sampler) -> None:
     _config("config", sampler.config, sampling=True)
     _exactness(sampler.exactness, sampler.config)
     _yes_or_no("reversible", sampler.reversible)
+    _yes_or_no("stationary", sampler.stationary)
     if not isinstance(sampler.needs_gradient, bool):
         raise Refused(f"needs_gradient: expected True or False, got {_short(sampler.needs_gradient)}.")
     _lens(sampler.lens)

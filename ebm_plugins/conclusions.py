@@ -104,6 +104,8 @@ def conclude(run: Run, made: Plan, fixed: Array | None) -> Run:
         note = f"The diagnostics are of the {plural(len(same), 'chain')} clamped as the first one is."
         run = replace(run, notes=(*run.notes, note))
     report = diagnostics.report(sampling.traces[:, same], sampling.energies[:, same], sampling.metrics)
+    if not run.stationary and run.exactness != "descent":
+        report = diagnostics.of_the_end(report, sampling.energies[-1:, same])
     run = replace(run, report=report)
     try:
         explain = _asked(family, "explain", run) or ""

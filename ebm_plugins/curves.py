@@ -58,8 +58,10 @@ def comparison(run: Run) -> list[Panel]:
 
 
 def second_half(run: Run) -> NDArray[np.float64]:
-    """All kept states of the second half of the run (m, dim), finite ones only; free coordinates only."""
-    frames = np.asarray(run.sampling.frames[len(run.sampling.frames) // 2 :], dtype=float)
+    """All kept states of the second half of the run (m, dim), finite ones only; free coordinates only. The last ones
+    alone where no others are draws of the run's density."""
+    half = len(run.sampling.frames) // 2 if run.stationary else -1
+    frames = np.asarray(run.sampling.frames[half:], dtype=float)
     states = frames.reshape(-1, frames.shape[-1])
     states = states[np.isfinite(states).all(axis=1)]
     return states if run.free is None else states[:, run.free]
@@ -94,7 +96,11 @@ def _marginals(run: Run) -> list[Panel]:
             f"Density along {name}: sampled area and exact line; they differ by {gap:.3f} in total variation."
         )
         panels.append(
-            Panel(f"All of the second half, along {name}", {"data": [area, exact], "layout": layout}, alt)
+            Panel(
+                f"{'All of the second half' if run.stationary else 'The last states'}, along {name}",
+                {"data": [area, exact], "layout": layout},
+                alt,
+            )
         )
     return panels
 

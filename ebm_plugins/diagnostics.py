@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -128,6 +128,23 @@ def report(traces: Array, energies: Array, metrics: Mapping[str, Any]) -> Report
     )
 
 
+def of_the_end(found: Report, energies: Array) -> Report:
+    """The report without what only draws of one density along a chain have: effective draws, R-hat, autocorrelation.
+
+    ``energies`` (1, c) are those of the last states, independent of each other. For kernels whose target changes on
+    the way, such as a ladder of noise.
+    """
+    last = np.asarray(energies, dtype=float).ravel()
+    known = len(last) > 0 and bool(np.isfinite(last).all())
+    nan = float("nan")
+    return replace(
+        found, ess=nan, ess_per_draw=nan, rhat=nan, autocorrelation=np.empty(0), worst=-1, draws=1,
+        mean_energy=float(last.mean()) if known else nan,
+        energy_mcse=float(last.std(ddof=1) / np.sqrt(len(last))) if known and len(last) > 1 else nan,
+        energy_ess=float(len(last)) if known else nan,
+    )  # fmt: skip
+
+
 def _worst(all_ess: Array, all_rhat: Array) -> int:
     """Where R-hat is largest when any is well above 1.01, else where the fewest draws are effective; −1 unknown."""
     if (all_rhat > 1.05).any():
@@ -182,4 +199,4 @@ def _quietly(name: str, x: Array) -> float:
         return float(getattr(array_stats, name)(x, chain_axis=0, draw_axis=1))
 
 
-__all__ = ["Report", "acceptance", "autocorrelation", "ess", "mcse", "report", "rhat"]
+__all__ = ["Report", "acceptance", "autocorrelation", "ess", "mcse", "of_the_end", "report", "rhat"]

@@ -129,7 +129,7 @@ class Reader:
         except ConfigError as error:
             if error.field.split(".")[0] not in (parameter.split(".")[0],):
                 return self._with_default_start(spec, changed, parameter, given, error)
-            self.note(parameter, given, _expected(error), self._in_use(spec, parameter))
+            self.note(parameter, given, _expected(error, given), self._in_use(spec, parameter))
             return spec
         except PluginError as error:
             self.note(parameter, given, str(error), self._in_use(spec, parameter))
@@ -147,7 +147,7 @@ class Reader:
             except (ConfigError, PluginError):
                 continue
             return candidate
-        self.note(parameter, given, _expected(error), self._in_use(spec, parameter))
+        self.note(parameter, given, _expected(error, given), self._in_use(spec, parameter))
         return spec
 
     def _in_use(self, spec: RunSpec, parameter: str) -> str:
@@ -269,5 +269,8 @@ def short_reason(text: str) -> str:
     return text if len(text) <= 240 else text[:240] + "…"
 
 
-def _expected(error: ConfigError) -> str:
-    return f"expected {error.expected}"
+def _expected(error: ConfigError, given: str = "") -> str:
+    """What was expected, with what came where that says more than the text of the link does: the reason."""
+    got = short(error.got) if not given else str(error.got)
+    plain = {given.strip().lower(), short(given).lower()}
+    return f"expected {error.expected}" + (f", got {got}" if given and got.lower() not in plain else "")

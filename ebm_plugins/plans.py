@@ -13,13 +13,26 @@ from ebm_plugins import starts, stored
 from ebm_plugins.config import build, plain
 from ebm_plugins.datasets import inline
 from ebm_plugins.digests import canonical, of_data, sha256
-from ebm_plugins.records import FAULTS, ConfigError, Data, Dataset, Family, PluginError, Sampler, exactness_of
+from ebm_plugins.records import (
+    FAULTS,
+    Array,
+    ConfigError,
+    Data,
+    Dataset,
+    Family,
+    PluginError,
+    Sampler,
+    exactness_of,
+    stationary_of,
+)
 from ebm_plugins.registry import Registry
 from ebm_plugins.spaces import Space
 from ebm_plugins.specs import RunSpec
+from ebm_plugins.wording import plural
 
 MAX_SEED = 2**63 - 1
 DEFAULT_STATES = 300
+LARGEST = float(np.finfo(np.float32).max)  # frames and traces are float32: past this nothing can be shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +63,11 @@ class Plan:
     def exactness(self) -> str:
         """What the sampler targets under its config: a key of :data:`ebm_plugins.records.EXACTNESS`."""
         return exactness_of(self.sampler or self.family, self.sample_config)
+
+    @property
+    def stationary(self) -> bool:
+        """Whether every frame of the sampler is a draw of the same density under its config, or only the last."""
+        return stationary_of(self.sampler or self.family, self.sample_config)
 
     @property
     def training_digest(self) -> str:
@@ -212,11 +230,32 @@ def _checked_data(dataset: Dataset) -> Data:
             raise PluginError(
                 dataset.key, "load", f"{part} has shape {np.shape(x)} where {expected} was expected."
             )
+        _check_numbers(dataset.key, part, np.asarray(x))
         inside = data.space.contains(x)
         if not inside.all():
             row = int(np.argmin(inside))
             raise PluginError(dataset.key, "load", f"Row {row} of {part} is not in {data.space.describe()}.")
     return data
+
+
+def _check_numbers(key: str, part: str, x: Array) -> None:
+    """Raises PluginError, in the words of who can mend the data, for rows with NaN, infinity or beyond single precision."""
+    if x.dtype.kind not in "fc":
+        return
+    for bad, what, mend in (
+        (np.isnan(x), "NaN", "fill in or remove what is missing"),
+        (np.isinf(x), "infinity", "fill in or remove what is missing"),
+        (np.abs(x) > LARGEST, f"a number beyond {LARGEST:.1e}", "rescale the data"),
+    ):
+        if bad.any():
+            rows, count = np.flatnonzero(bad.any(axis=1)), int(bad.any(axis=1).sum())
+            others = (
+                ""
+                if count == 1
+                else f", and {plural(count - 1, 'more row')} hold{'s' if count == 2 else ''} such"
+            )
+            message = f"Row {rows[0]} of {part} holds {what}{others}. Finite numbers were expected: {mend}."
+            raise PluginError(key, "load", message)
 
 
 def _default_dataset(family: Family, train_config: Any, registry: Registry) -> str:

@@ -148,6 +148,8 @@ class Sampler:
     each step is in detailed balance with its target and that chains draw independently: the conformance kit then
     holds it to an exact rank test. ``example`` is a tiny run of some family by this sampler, for the kit, where the kit
     has no energy of its own in the spaces it accepts.
+    ``stationary`` is False where each step has a target of its own (a ladder of heat
+    or noise, a flow): only the last states are then draws.
     """
 
     key: str
@@ -161,6 +163,7 @@ class Sampler:
     lens: Lens | None = None
     reversible: bool | Callable[[Any], bool] = False
     example: RunSpec | None = None
+    stationary: bool | Callable[[Any], bool] = True
 
 
 LESSONS = ("try", "failure")
@@ -219,6 +222,7 @@ class Family:
     explain: Callable[[Run], str] | None = None
     reversible: bool | Callable[[Any], bool] = False
     lessons: tuple[Lesson, ...] = ()
+    stationary: bool | Callable[[Any], bool] = True
 
     def states(self, space: Space) -> Space:
         """The space of the states, given the data's."""
@@ -237,6 +241,11 @@ def exactness_of(record: Family | Sampler, config: Any) -> str:
 def reversible_of(record: Family | Sampler, config: Any) -> bool:
     """Whether the kernel is in detailed balance with its target under this config, by the record's own word."""
     return bool(record.reversible(config) if callable(record.reversible) else record.reversible)
+
+
+def stationary_of(record: Family | Sampler, config: Any) -> bool:
+    """Whether every step of the kernel has the same target under this config, so that its frames are draws of it."""
+    return bool(record.stationary(config) if callable(record.stationary) else record.stationary)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -294,7 +303,8 @@ class Run:
 
     ``truth`` is the exact answer beside it and ``field`` the energy on a grid of the plane (see
     :mod:`ebm_plugins.exact`), ``report`` the diagnostics, ``verdict`` what they mean in a sentence. ``space`` is
-    the space of the states; ``free`` (dim,) says which coordinates moved, None meaning all.
+    the space of the states; ``free`` (dim,) says which coordinates moved, None meaning all. ``stationary`` is False
+    where only the last states are draws, each frame before being of a density of its own.
     """
 
     spec: RunSpec
@@ -312,6 +322,7 @@ class Run:
     free: NDArray[np.bool_] | None = None
     exactness: str = "asymptotic"
     notes: tuple[str, ...] = ()
+    stationary: bool = True
 
 
 @dataclass(frozen=True)
@@ -344,4 +355,5 @@ class PluginError(RuntimeError):
 __all__ = [
     "EXACTNESS", "LESSONS", "Array", "ConfigError", "Configs", "Data", "Dataset", "Failure", "Family", "Lens", "Lesson", "Params",
     "PluginError", "Run", "Sampler", "Sampling", "Snapshot", "Target", "Training", "exactness_of", "reversible_of",
+    "stationary_of",
 ]  # fmt: skip

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,14 +23,13 @@ from ebm_plugins.keeping import (
     check_states,
     traced_chains,
 )
-from ebm_plugins.plans import Plan, plan
+from ebm_plugins.plans import LARGEST, Plan, plan
 from ebm_plugins.records import FAULTS, Array, ConfigError, PluginError, Run, Sampling, Target, Training
 from ebm_plugins.registry import Registry
 from ebm_plugins.specs import RunSpec
 from ebm_plugins.targets import bind, checked_energy, embed
 
 UNTIMED_SNAPSHOTS = 300
-LARGEST = float(np.finfo(np.float32).max)  # frames and traces are float32: past this a state has diverged
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +135,7 @@ def execute(
         space=made.space,
         free=free,
         exactness=made.exactness,
+        stationary=made.stationary,
         notes=tuple(notes),
     )
     yield Finished(run=conclude(bare, made, fixed))
@@ -217,6 +217,8 @@ def _train(made: Plan, rng: Any, limits: Limits, deadline: float, stop: Any, not
     log, finished = TrainingLog(key), True
     stream = _guarded(made.family.train, key, "train", made.data, made.train_config, rng)
     for snapshot in stream:
+        if log.metrics.length == 0:
+            _refuse_diverged(made, snapshot)
         if not log.add(snapshot):
             notes.append(f"Training diverged at snapshot {log.diverged}; the last good params are used.")
             break
@@ -229,6 +231,21 @@ def _train(made: Plan, rng: Any, limits: Limits, deadline: float, stop: Any, not
             break
     stream.close()
     return log.close(finished)
+
+
+def _refuse_diverged(made: Plan, snapshot: Any) -> None:
+    """Raises ConfigError for first params that are not finite, of a model whose learning rate can be the cause.
+
+    Without such a control nobody but the plugin's author can mend them, and what keeps the snapshots says so.
+    """
+    rate = getattr(made.train_config, "learning_rate", None)
+    params = getattr(snapshot, "value", None)
+    if not isinstance(rate, float) or not isinstance(params, Mapping):
+        return
+    arrays = [v for v in params.values() if isinstance(v, np.ndarray) and v.dtype.kind == "f"]
+    if not all(np.isfinite(v).all() for v in arrays):
+        expected = "a lower rate: learning diverged before its first snapshot, so there is no model to show"
+        raise ConfigError("train.learning_rate", expected, f"{rate:g}")
 
 
 def _sample(

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ebm_plugins import minima
 from ebm_plugins.records import Array, Run
@@ -24,6 +25,7 @@ DRIFT = (
 )
 MEMORY = 0.25  # correlation that may be left after a third of the run, beside two standard errors
 SEEN = 5.0  # chains of a crowd that a well holds, and that it does not, to say anything of it
+LONG = 20  # steps after which a chain that never moved is stuck: at one acceptance in four, 3 of 1,000 are by chance
 MOST_FRAMES = 12  # of each third
 
 
@@ -32,6 +34,8 @@ def state(run: Run) -> State:
     they are. ``unknown``: too little was seen to tell."""
     if run.exactness == "exact":
         return "settled"
+    if not run.stationary:  # every frame but the last is meant to be something else
+        return "settled" if run.sampling.finished else "moving"
     traces = np.asarray(run.sampling.traces, dtype=float)
     rhat = run.report.rhat if run.report is not None else float("nan")
     middle, last = _thirds(run)
@@ -44,6 +48,17 @@ def state(run: Run) -> State:
     if rhat <= AGREE or left <= MEMORY + 2.0 / np.sqrt(max(1, last.shape[1])):
         return "settled" if _seen(run, middle, last) else "apart"
     return "unknown" if np.isnan(rhat) and np.isnan(left) else "apart"
+
+
+def standing(run: Run) -> NDArray[np.bool_]:
+    """(m,) which of the kept states have never left where they began, in a space where a move cannot end where it
+    began by chance; none are named in a run of fewer than :data:`LONG` steps."""
+    frames = np.asarray(run.sampling.frames)
+    frames = frames if run.free is None else frames[:, :, run.free]
+    steps = (len(run.sampling.traces) - 1) * int(getattr(run.configs.sample, "every", 1) or 1)
+    if run.space.discrete or steps < LONG or len(frames) < 2:
+        return np.zeros(frames.shape[1], dtype=bool)
+    return np.asarray((frames[1:] == frames[0]).all(axis=(0, 2)))
 
 
 def drift(run: Run, middle: Array, last: Array) -> float:
@@ -123,4 +138,4 @@ def _seen(run: Run, middle: Array, last: Array) -> bool:
     return True
 
 
-__all__ = ["State", "drift", "memory", "state"]
+__all__ = ["State", "drift", "memory", "standing", "state"]

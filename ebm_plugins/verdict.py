@@ -20,7 +20,7 @@ import numpy as np
 
 from ebm_plugins import recalled, settling
 from ebm_plugins.records import Array, Run
-from ebm_plugins.wording import count, join, number, percent, plural, ratio
+from ebm_plugins.wording import count, join, number, percent, plural, power, ratio
 
 MOST_ERRORS, MOST_ERRORS_BESIDE_WELLS = 2.6, 2.8  # standard errors of the mean energy
 GROSS_ERRORS, GROSS_VARIATION = 5.0, 1.5  # beyond these, chance is no explanation
@@ -28,6 +28,9 @@ FEW = settling.CROWD  # states under which a run's second half is pooled
 LEAST = 12  # effective draws under which nothing can be said
 SHORT = 20  # steps under which a run that is far off is not called anything, unless it has settled
 SEPARATE = settling.AGREE
+MOST_STUCK = 0.02  # of the chains that may have stood still since the start before that is named as the cause
+STEEP = 3.0  # times as steep as where the others began: that is why they stand
+FARTHEST = 1e6  # a start beyond this is to blame for what diverges, whatever the step
 MOST_POOLED = 20_000
 PERFECT = "A perfect sampler is doubted about 3 times in 100."
 RULE = f"The verdict holds this, the mean energy and the shares of the wells, if any, to where exact draws come to. {PERFECT}"
@@ -133,10 +136,11 @@ def compare(run: Run) -> Comparison | None:
 
 def pooled(run: Run) -> tuple[Array, int]:
     """The states (m, free dim) to judge by, and how many independent draws they are worth: the last ones, or for
-    fewer than 50 the second half of the run with its effective number of draws."""
+    fewer than 50 the second half of the run with its effective number of draws (the last ones all the same where no
+    other frame is a draw of this density)."""
     last = np.asarray(run.sampling.last, dtype=float)
     free = run.free
-    if len(last) >= FEW:
+    if len(last) >= FEW or not run.stationary:
         return (last if free is None else last[:, free]), len(last)
     traces = np.asarray(run.sampling.traces, dtype=float)
     states = traces[(len(traces) + 1) // 2 :].reshape(-1, traces.shape[-1])
@@ -169,7 +173,11 @@ def _diverged(run: Run, explain: str) -> Verdict:
     else:
         shown = f"The last good step, {count((step - 1) * every)}, is shown."
     stepped = hasattr(run.configs.sample, "step_size")
-    if explain:
+    begun = float(np.abs(np.asarray(run.sampling.frames[0], dtype=float)).max(initial=0.0))
+    if begun > FARTHEST:
+        cause = f"It began {power(begun)} away from the origin, where no step is small enough. Rescale the data, or begin elsewhere."
+        explain = ""
+    elif explain:
         cause = ""
     elif step == 1 and not stepped:
         cause = "The first states that the sampler returned, or their energy, are not finite numbers. That is a fault in one of the two."
@@ -214,13 +222,23 @@ def _compared(run: Run, found: Comparison, explain: str) -> Verdict:
         text = join(_whole(run, found), _seldom(run), explain)
         return Verdict("good", f"As close as {count(found.draws)} draws can be.", text)
     thing, state = _worst(run, found), settling.state(run)
+    stuck = _stuck(run, explain)
+    if stuck:
+        return Verdict("bad", "Has not mixed.", join(thing, stuck))
     settled, biased = state == "settled", run.exactness == "biased"
     if not found.gross:
-        more = f"{PERFECT} Run on, or change the seed, to tell."
+        more = f"{PERFECT} {'Run on, or change' if run.stationary else 'Change'} the seed{', ' if run.stationary else ' '}to tell."
         if biased and settled:
-            more = "This method is biased, and more steps do not take that away. " + more
+            more = f"This method is biased{_more_steps(run)}. " + more
         head = f"Not quite as close as {count(found.draws)} draws can be."
         return Verdict("warn", head, join(thing, more, explain))
+    if biased and settled and not run.stationary:
+        more = "The shares are settled on the way down, and the way was not one to this density. Come down more slowly, or go on from here by an exact method."
+        return Verdict("warn", "Biased.", join(thing, explain or more))
+    if not run.stationary and not run.sampling.finished:
+        return Verdict(
+            "warn", "Not at its end yet.", join(thing, "It was stopped on the way down. Let it go on.")
+        )
     if biased and settled:
         more = "This method is not exact, and more steps do not take that away. Take smaller ones, or an exact method."
         return Verdict("warn", "Biased.", join(thing, explain or more))
@@ -233,6 +251,35 @@ def _compared(run: Run, found: Comparison, explain: str) -> Verdict:
         more = f"After {plural(steps, 'step')} that may still be where it started. Run more of them."
         return Verdict("warn", "Too early to tell.", join(thing, more))
     return Verdict("bad", "Has not mixed.", join(thing, explain or "Run more steps, or take larger ones."))
+
+
+def _stuck(run: Run, explain: str) -> str:
+    """Which chains have stood still since the start, and what would let them go; empty where hardly any have."""
+    still = settling.standing(run)
+    if still.sum() <= MOST_STUCK * len(still):
+        return ""
+    who = "particles" if run.truth is not None and run.truth.dim == 2 else "chains"
+    many = f"{percent(float(still.mean()))} of the {who} have never moved: every proposal from where they began is refused."
+    if not _overshoots(run, still):
+        return join(many, explain or "Take smaller steps, or begin elsewhere.")
+    return join(
+        many, "They began far out, where a step down the steep slope goes too far. More steps do not help them, and a",
+        "step small enough would hardly move the rest. Begin further in, or let Metropolis, which takes no slope, bring them in.",
+    )  # fmt: skip
+
+
+def _overshoots(run: Run, still: Array) -> bool:
+    """Whether a step along the gradient is what fails: the chains that stand began where it is steeper than elsewhere."""
+    if run.target.gradient is None or not hasattr(run.configs.sample, "step_size") or still.mean() > 0.95:
+        return False
+    begun = np.asarray(run.sampling.frames[0], dtype=float)
+    with np.errstate(all="ignore"):
+        slope = np.linalg.norm(run.target.gradient(begun if run.free is None else begun[:, run.free]), axis=1)
+    return bool(np.median(slope[still]) > STEEP * np.median(slope[~still]))
+
+
+def _more_steps(run: Run) -> str:
+    return ", and more steps do not take that away" if run.stationary else ""
 
 
 def _steps(run: Run) -> int:

@@ -24,6 +24,7 @@ Kernel = Callable[[Params, Array, Rng], Array]
 
 MIN_WIDTH, MAX_WIDTH = 0.2, 3.0  # narrower wells are stiffer than a short chain can follow
 MIN_HEIGHT, MAX_HEIGHT = 1e-3, 10.0
+FARTHEST = 1000.0  # of a data row from the origin: beyond, no chain crosses and nothing is learned
 
 
 def _depths(params: Params, x: Array) -> tuple[Array, Array, Array, Array]:
@@ -98,6 +99,12 @@ def check_data(data: Data, confinement: float, field: str) -> None:
     if not np.isfinite(data.x).all():
         bad = int((~np.isfinite(data.x)).any(axis=1).sum())
         raise ConfigError(field, "data of finite numbers", f"{bad} rows with NaN or infinity")
+    farthest = float(np.abs(data.x).max())
+    if farthest > FARTHEST:
+        expected = (
+            f"data within {FARTHEST:.0f} of the origin (a well is at most {MAX_WIDTH:g} wide): rescale them"
+        )
+        raise ConfigError(field, expected, f"a coordinate of {farthest:.3g}")
     if not np.ptp(data.x, axis=0).any():
         raise ConfigError(
             field, "data with some spread: wells are fitted to at least two different rows", "constant data"

@@ -36,13 +36,13 @@ FIELDS: dict[type, dict[str, Any]] = {
         "section": "Models", "gradient": None, "state_space": None, "learns": None, "log_partition": None,
         "bracket": None, "support": None, "exactness": "asymptotic", "methods": (), "clamps": False, "lens": None,
         "presets": EMPTY, "example": None, "figures": EMPTY, "studies": EMPTY, "box": None, "learn": "",
-        "explain": None, "reversible": False, "lessons": (),
+        "explain": None, "reversible": False, "lessons": (), "stationary": True,
     },
     records.Lesson: {"title": REQUIRED, "spec": REQUIRED, "look": REQUIRED, "claim": REQUIRED, "kind": "try"},
     records.Sampler: {
         "key": REQUIRED, "title": REQUIRED, "summary": REQUIRED, "accepts": REQUIRED, "config": REQUIRED,
         "sample": REQUIRED, "needs_gradient": False, "exactness": "asymptotic", "lens": None, "reversible": False,
-        "example": None,
+        "example": None, "stationary": True,
     },
     testing.Result: {
         "check": REQUIRED, "outcome": REQUIRED, "figure": "", "seconds": 0.0, "message": "", "traceback": "",
@@ -77,6 +77,7 @@ FIELDS: dict[type, dict[str, Any]] = {
         "spec": REQUIRED, "data": REQUIRED, "params": REQUIRED, "target": REQUIRED, "configs": REQUIRED,
         "training": REQUIRED, "sampling": REQUIRED, "space": REQUIRED, "truth": None, "field": None,
         "report": None, "verdict": None, "free": None, "exactness": "asymptotic",
+        "notes": (), "stationary": True,
     },
     specs.RunSpec: {
         "family": REQUIRED, "dataset": "", "train": EMPTY, "sample": EMPTY, "sampler": "", "start": None,
@@ -137,6 +138,7 @@ SIGNATURES: dict[Any, Any] = {
     records.PluginError.__init__: lambda self, plugin, part, message: None,
     records.exactness_of: lambda record, config: None,
     records.reversible_of: lambda record, config: None,
+    records.stationary_of: lambda record, config: None,
     records.Family.states: lambda self, space: None,
     records.Family.needs_data: lambda self, config: None,
 }

@@ -215,3 +215,27 @@ def test_one_copy_of_each_goes_without_saying(registry: Registry) -> None:
             if isinstance(preset.start, starts.Data | starts.Corrupted | starts.Drawn):
                 spec = resolve(replace(preset, start=replace(preset.start, copies=1)), registry)
                 assert parse(write(spec, registry), registry) == (spec, []), name
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("/rbm?sampler=ula", "ula: it needs states in Plane or Vectors, and these are in BinaryGrid"),
+        ("/infonce?sampler=hmc", "hmc: it needs states in Plane or Vectors"),
+        (
+            "/metropolis-hastings?sampler=gibbs",
+            "gibbs: it needs states in BinaryGrid, and these are in Plane",
+        ),
+        ("/metropolis-hastings?data=digits", "digits, which is in Vectors"),
+    ],
+)
+def test_a_link_that_asks_for_what_does_not_fit_is_told_why(registry, address, reason):
+    _, mended = parse(address, registry)
+    (told,) = mended
+    assert reason in told.reason
+    assert told.reason.startswith("expected ")
+
+
+def test_what_came_is_not_said_twice(registry):
+    _, (told,) = parse("/langevin?sampler=Nothing", registry)
+    assert "got" not in told.reason

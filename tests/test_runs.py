@@ -321,6 +321,23 @@ def test_training_that_diverges_keeps_the_last_good_params():
     assert made.notes
 
 
+def test_training_that_diverges_at_once_names_the_rate_not_the_plugin():
+    """Before the first snapshot nothing was learned: who set the rate can mend that. Without a rate, it is the plugin."""
+
+    def bursts(data, config, rng):
+        yield Snapshot({"mean": np.full(2, np.nan)})
+
+    class Rated(Config):
+        learning_rate: float = knob(2.0, "Size of a learning step.", ge=0.1, le=4.0)
+
+    with pytest.raises(ConfigError) as caught:
+        run(RunSpec(family="bowl"), changed(BOWL, train=bursts, train_config=Rated))
+    assert caught.value.field == "train.learning_rate"
+    assert "a lower rate: learning diverged" in caught.value.expected
+    with pytest.raises(PluginError, match="first params are not finite"):
+        run(RunSpec(family="bowl"), changed(BOWL, train=bursts))
+
+
 def test_a_generator_without_a_length_gets_three_hundred_snapshots():
     made = run(RunSpec(family="grid", dataset="lamps", sampler="flip"), REGISTRY)
     assert len(made.sampling.energies) == 301
@@ -431,6 +448,23 @@ BROKEN = {
 
 def raising_exit():
     raise SystemExit(4)
+
+
+@pytest.mark.parametrize(
+    ("x", "words"),
+    [
+        ([[0, 1], [np.nan, 1], [2, np.nan]], "Row 1 of x holds NaN, and one more row holds such."),
+        ([[0, 1], [2, 3], [np.inf, 1]], "Row 2 of x holds infinity."),
+        ([[0, 1], [1e300, 3], [2, 1]], "Row 1 of x holds a number beyond 3.4e+38."),
+    ],
+)
+def test_numbers_that_no_run_can_use_are_named(x, words):
+    """NaN is named as NaN, with what to do about it, and not as a row outside of the plane."""
+    mine = Dataset(key="mine", title="Mine", summary="", space=Plane(), load=lambda: Data(x=np.array(x, dtype=float), space=Plane()))  # fmt: skip
+    with pytest.raises(PluginError) as caught:
+        plans.load_data(mine)
+    assert words in str(caught.value)
+    assert ("rescale" if "beyond" in words else "fill in or remove what is missing") in str(caught.value)
 
 
 def test_a_dataset_that_does_not_load_costs_nobody_else_anything():

@@ -15,7 +15,7 @@ from ebm_plugins import diagnostics, exact, minima, starts
 from ebm_plugins.records import Configs, Data, Run, Sampling, Target, Training
 from ebm_plugins.spaces import BinaryGrid, Plane, Vectors
 from ebm_plugins.specs import RunSpec
-from ebm_plugins.verdict import Verdict, compare, judge, too_large
+from ebm_plugins.verdict import Verdict, compare, judge, pooled, too_large
 
 CENTRES = np.array([(-2.0, -1.0), (2.0, 1.0), (0.0, 3.0)])
 
@@ -168,6 +168,28 @@ def test_bias_is_told_from_not_mixing():
     assert unfaithful.head == "Mixed, but not to the exact answer."
     apart = agreeing() + np.linspace(-3, 3, 64)[None, :, None]
     assert judge(made(states, target, truth, traces=apart)).head == "Has not mixed."
+
+
+def test_a_way_down_that_ends_elsewhere_is_wrong_and_not_too_short():
+    """The frames of a ladder are not draws of one density: chains that differ along it say nothing about mixing."""
+    target, truth, states = wide()
+    apart = agreeing() + np.linspace(-3, 3, 64)[None, :, None]
+    ladder = made(states, target, truth, traces=apart, exactness="biased", stationary=False)
+    verdict = judge(ladder)
+    assert (verdict.status, verdict.head) == ("warn", "Biased.")
+    assert "Come down more slowly" in verdict.text
+    assert "R-hat" not in verdict.text
+    short = dataclasses.replace(ladder, sampling=dataclasses.replace(ladder.sampling, finished=False))
+    assert judge(short).head == "Not at its end yet."
+    few = dataclasses.replace(ladder, sampling=dataclasses.replace(ladder.sampling, last=states[:20]))
+    assert pooled(few)[1] == 20, "each chain's end is a draw, however many there are"
+
+
+def test_a_start_out_of_reach_is_named_and_not_the_sampler():
+    far = made(np.full((300, 2), 1e30), diverged=1)
+    text = judge(far, "Try η ≤ 0.2.").text
+    assert "It began 1.0 × 10³⁰ away from the origin" in text
+    assert "η" not in text
 
 
 def test_a_small_miss_is_not_called_wrong():

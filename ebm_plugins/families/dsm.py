@@ -254,6 +254,7 @@ FAMILY = Family(
     sample_config=SampleConfig,
     box=models.box,
     exactness="biased",
+    stationary=False,
     clamps=True,
     lens=LENS,
     presets=PRESETS,

@@ -83,6 +83,7 @@ SAMPLER = Sampler(
     accepts=(Plane, Vectors),
     needs_gradient=True,
     exactness="biased",
+    stationary=False,
     config=Config,
     sample=sample,
 )

@@ -110,6 +110,7 @@ SAMPLER = Sampler(
     summary="Metropolis that cools: looks for the lowest valley and stays there.",
     accepts=(Plane, Vectors, BinaryGrid),
     exactness="descent",
+    stationary=False,
     config=Config,
     sample=sample,
 )

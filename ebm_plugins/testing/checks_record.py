@@ -125,6 +125,8 @@ def claims_known(subject: Subject) -> Finding:
         said[claim] = True
         value = record.reversible(config) if callable(record.reversible) else record.reversible
         require(isinstance(value, bool), f"reversible {name}: expected True or False, got {value!r}")
+        value = record.stationary(config) if callable(record.stationary) else record.stationary
+        require(isinstance(value, bool), f"stationary {name}: expected True or False, got {value!r}")
         odd = reversible_of(record, config) and claim == "descent"
         require(not odd, f"{name}: it claims to be reversible and to descend")
     return Finding(", ".join(said))

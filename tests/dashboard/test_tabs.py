@@ -48,3 +48,12 @@ def test_a_sampler_has_them_and_the_rule_is_stated():
     found = metrics("/langevin?sample.steps=20")
     assert {"R-hat", "Effective draws", "Total variation", "log Z"} < set(found)
     assert "about 3 times in 100" in found["Total variation"].help
+
+
+@pytest.mark.parametrize("address", ["/dsm?train.steps=20&start.n=60", "/langevin?sampler=annealed-langevin"])
+def test_on_a_ladder_only_the_last_states_are_draws(address):
+    """Its frames are of other densities: no R-hat that 'wants 1.01 or less', nothing pooled along a chain."""
+    found = metrics(address)
+    assert not {"R-hat", "Effective draws", "Energy along chains"} & set(found)
+    assert found["Draws"].value == ("60" if "start.n=60" in address else "300")
+    assert "Total variation" in found

@@ -151,3 +151,14 @@ def test_explain_speaks_where_it_should(built):
     assert "one noise level" in dsm.FAMILY.explain(single)
     score = runs.run(tiny(dsm.FAMILY.presets["A score network: arrows without an energy"]), built)
     assert "no energy" in dsm.FAMILY.explain(score)
+
+
+@pytest.mark.parametrize(
+    "name", ["Pinwheel", "Swiss roll", "Two moons by a flow without noise", "One small noise gets lost"]
+)
+def test_a_ladder_is_never_said_not_to_have_mixed(built, name):
+    """Each state is the end of a way down of its own: what is off is the model or the ladder, not the length of a chain."""
+    made = runs.run(tiny(dsm.FAMILY.presets[name]), built)
+    assert not made.stationary
+    assert made.verdict.head != "Has not mixed."
+    assert np.isnan(made.report.rhat)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ebm_plugins import ConfigError, Data, Plane, RunSpec, landscapes, starts
+from ebm_plugins import ConfigError, Data, Plane, RunSpec, landscapes, link, settling, starts
 from ebm_plugins.config import build, knobs
 from ebm_plugins.families import langevin, langevin_studies
 from ebm_plugins.registry import load
@@ -154,6 +154,28 @@ def test_too_large_a_step_is_seen_and_mala_mends_it(registry) -> None:
 
 
 # --- Options --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("landscape", "sampler"), [("banana", "mala"), ("double-well", "mala"), ("banana", "hmc")]
+)
+def test_chains_that_stand_still_are_named_and_not_the_step(registry, landscape: str, sampler: str) -> None:
+    """From the page's own start many begin so far out that a step down overshoots: no advice on η can help those, and
+    what the verdict says instead does: Metropolis brings all of them in."""
+    asked = link.parse(
+        f"/langevin?train.landscape={landscape}&sampler={sampler}&train.confinement=0", registry
+    )[0]
+    found = run(asked, registry)
+    still = settling.standing(found)
+    assert still.mean() > 0.1
+    assert found.verdict.head == "Has not mixed."
+    assert f"{100 * still.mean():.0f}\u202f% of the particles have never moved" in found.verdict.text
+    assert "let Metropolis" in found.verdict.text
+    assert "Try" not in found.verdict.text
+    assert "larger ones" not in found.verdict.text
+    other = run(replace(asked, sampler="metropolis", sample={}), registry)
+    assert not settling.standing(other).any()
+    assert other.verdict.status == "good"
 
 
 def test_sample_delegates_to_ula_at_its_temperature(registry) -> None:

@@ -143,6 +143,7 @@ def test_chains_that_cannot_move_teach_nothing_about_z(registry) -> None:
         (np.array([[1.0, 2.0]]), "landscape", "constant data"),
         (np.full((9, 2), 3.0), "landscape", "constant data"),
         (np.array([[1.0, np.nan], [0, 1]]), "landscape", "1 rows with NaN"),
+        (np.array([[1.0, 1e30], [0, 1]]), "landscape", r"a coordinate of 1e\+30"),
     ],
 )
 def test_data_that_wells_cannot_be_fitted_to_are_named(x: np.ndarray, field: str, words: str) -> None:
