@@ -11,7 +11,6 @@ import streamlit as st
 from dashboard import jobs, late, links, own_data, panel, start_panel, status, tabs
 from dashboard.boundary import boundary
 from dashboard.job import STOPPED, Job
-from dashboard.jobs import Engine
 from dashboard.links import Visit
 from dashboard.notices import plain, small
 from dashboard.plot import host as host_key
@@ -62,6 +61,12 @@ def lab(key: str) -> None:
             ready = bool(visit.shown or job.over)
             host = st.container() if ready else st.skeleton(_height(made))
         below = st.container()
+    edited, visit.edited = visit.edited, False
+    answered = edited and ready and error is None and job.wait(QUICK) and job.run is not None
+    if answered:  # what was drawn on the stage moves there first, then the rest of the page is drawn anew
+        visit.shown = job
+        with host, boundary(key, "stage"):
+            _stage(visit, made, registry)
     with right, boundary(key, "controls"), late.panel(partial(links.heard, visit)):
         panel.draw(visit, made, registry, error)
     links.tell(visit)
@@ -71,10 +76,10 @@ def lab(key: str) -> None:
         st.rerun()  # the controls are drawn: draw them again with where it stopped, or with what was refused
     if job.run is not None:
         visit.shown = job
-    if visit.shown is not None or job.over:
+    if not answered and (visit.shown is not None or job.over):
         # At the same place in the page whether it waited or not: else the stage would be made anew on the next run.
         with host if ready else host.container(), boundary(key, "stage"):
-            _stage(engine, visit, made, seat)
+            _stage(visit, made, registry)
     with below, boundary(key, "verdict"):
         status.draw(engine, visit, made, job, seat)
     shown: Job | None = visit.shown
@@ -155,24 +160,15 @@ def _few(authors: str) -> str:
     return authors if len(names) <= 3 else f"{names[0]} and others"
 
 
-@st.fragment
-def _stage(engine: Engine, visit: Visit, made: Plan, seat: str) -> None:
+def _stage(visit: Visit, made: Plan, registry: Registry) -> None:
     """The last run that there is, in motion. What the user draws on it becomes the start.
 
-    An edit runs this part alone, so the new run moves before the rest of the page is drawn anew.
+    It is no fragment: of a fragment that is asked for again, Streamlit throws away what the page's own run has made
+    of it and not sent yet, and the browser then takes away, with all that was drawn on it, what that run left out.
     """
-    edited = visit.job is None
-    if edited and visit.error is None:
-        job = engine.submit(visit.spec, seat)
-        job.wait(QUICK)
-        if job.run is not None:
-            visit.shown = job
     shown: Job | None = visit.shown
     if shown is not None and shown.stage is not None:
-        on_edit = partial(_edited, visit, made, engine.registry)
-        draw_stage(shown.stage, key=f"{visit.family}:stage", on_edit=on_edit)
-    if edited:
-        st.rerun()
+        draw_stage(shown.stage, key=f"{visit.family}:stage", on_edit=partial(_edited, visit, made, registry))
 
 
 def _height(made: Plan) -> int:
@@ -181,4 +177,5 @@ def _height(made: Plan) -> int:
 
 
 def _edited(visit: Visit, made: Plan, registry: Registry, edit: Any) -> None:
+    visit.edited = True
     start_panel.drawn(visit, registry, made, edit.states, edit.free)

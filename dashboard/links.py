@@ -37,7 +37,7 @@ class Visit:
     ``job`` the one that is waited for, ``stamp`` what a copied link says of its run. ``written`` is the address
     of what is asked, sorted (``pairs`` as it is written), ``told`` the one that the browser was last told, ``heard`` when it first sent that back (None
     while it has not), ``left`` our addresses of before, ``again`` whether the page asks itself to be drawn again
-    (which says nothing of what the browser has heard).
+    (which says nothing of what the browser has heard), ``edited`` whether it is because of what was drawn on the stage.
     """
 
     family: str
@@ -50,6 +50,7 @@ class Visit:
     again: bool = False
     mended: list[Mended] = field(default_factory=list)
     error: ConfigError | PluginError | None = None
+    edited: bool = False
     before_drawn: starts.Start | None = None
     shown: Any = None
     job: Any = None

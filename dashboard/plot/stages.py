@@ -84,7 +84,7 @@ def stage(
             on_edit(fresh)
 
     st.html(f"<style>{heights.of(key, payload)}</style>")
-    content = {**payload, "editable": editable and payload.get("editable", True)}
+    content = {**payload, "key": key, "editable": editable and payload.get("editable", True)}
     content.pop("lift", None)
     content["digest"] = envelope.digest(envelope.pack(content))
     content["seen"] = _message(key).get("number", 0)

@@ -6,6 +6,8 @@ const TOOLS = {
     ["erase", "Erase", "Erase cells of it: only erased cells move"]],
 };
 const PATIENCE = 2500; // ms until an edit that nobody answered is sent again
+const HELD = 20000; // ms in which a stage made anew takes over what was drawn on the one before it
+const UNANSWERED = new Map(); // a stage's key → its last edit, until that is answered
 
 function makeStage(host) {
   const kind = host.dataset.kind;
@@ -28,7 +30,7 @@ function makeStage(host) {
     if (stage.pending && payload.seen === stage.pending.number) clearTimeout(timer);
     if (same) {
       before.seen = payload.seen;
-      if (stage.pending && payload.answers === stage.pending.number) { stage.pending = null; show(stage.at); } // back to what was
+      if (stage.pending && payload.answers === stage.pending.number) { settled(); show(stage.at); } // back to what was
       return;
     }
     // The run of an older edit may come while newer ones are under way: only its own answer ends an edit, or a
@@ -38,7 +40,8 @@ function makeStage(host) {
     const wasLast = !before || stage.at >= before.steps.length - 1, wasPlaying = playing;
     stage.payload = payload;
     stage.selected = Math.min(stage.selected, (payload.shown || 1) - 1);
-    if (answered || replaced) stage.pending = null;
+    if (answered || replaced) settled();
+    const left = before ? null : takenOver(payload);
     paintTheme();
     host.setAttribute("role", "figure");
     host.setAttribute("aria-label", payload.alt);
@@ -49,7 +52,12 @@ function makeStage(host) {
     drawTools();
     makeFilm();
     const last = payload.steps.length - 1;
-    if (!before) {
+    if (left) {
+      stage.pending = left;
+      show(0);
+      drawTools();
+      if (payload.seen !== left.number) post();
+    } else if (!before) {
       show(last);
       if (!still.matches && last > 0) { show(0); play(); }
     } else if (answered || stage.pending) {
@@ -59,6 +67,19 @@ function makeStage(host) {
     } else if (wasPlaying) { show(0); play(); } else show(wasLast ? last : Math.min(stage.at, last));
     host.dataset.digest = payload.digest;
     host.dataset.ready = "yes";
+  }
+
+  function settled() {
+    stage.pending = null;
+    UNANSWERED.delete(stage.payload.key);
+  }
+
+  // What was drawn on a stage that has gone, where this payload does not answer it.
+  function takenOver(payload) {
+    const left = UNANSWERED.get(payload.key);
+    if (!left || Date.now() - left.number > HELD || payload.answers === left.number) return null;
+    sent = left.number;
+    return left;
   }
 
   // --- moving ---
@@ -118,6 +139,7 @@ function makeStage(host) {
     pause();
     const mask = free && free.some((v) => v) ? free : null;
     stage.pending = { state, points, free: mask, number: Math.max(Date.now(), sent + 1) };
+    UNANSWERED.set(stage.payload.key, stage.pending);
     show(0);
     drawTools();
     post();
@@ -150,7 +172,7 @@ function makeStage(host) {
     stage.pending = { number: Math.max(Date.now(), sent + 1), points: kind === "plane" || kind === "scatter" ? [] : undefined };
     sent = stage.pending.number;
     send("edit", { number: sent, states: [], points: [], free: null });
-    stage.pending = null;
+    settled();
     show(0);
     drawTools();
   }
