@@ -24,7 +24,7 @@ SPEEDS = (("¼×", 200), ("1×", 50), ("4×", 12))
 
 
 def export(run: Run) -> Figure:
-    """The run in motion as a Figure; ``write_html(include_plotlyjs=True)`` makes a file of it."""
+    """The run in motion as a Figure; :func:`page` makes a file of it."""
     import plotly.graph_objects as go
 
     chosen = views.thin_frames(len(run.sampling.frames), 1, MOST_FRAMES)
@@ -41,6 +41,13 @@ def export(run: Run) -> Figure:
         width=640, height=720, margin={"l": 50, "r": 20, "t": 60, "b": 150}, dragmode="zoom", **layout
     )
     return figure
+
+
+def page(run: Run) -> str:
+    """The stage as one HTML file that needs nothing else. It does not play by itself: Plotly would begin before its
+    first drawing, and leave out what stands still until it is done."""
+    config = {"displaylogo": False, "responsive": True}
+    return str(export(run).to_html(include_plotlyjs=True, auto_play=False, config=config))
 
 
 @singledispatch

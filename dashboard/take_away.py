@@ -80,9 +80,14 @@ def draw(engine: Engine, visit: Visit, run: Run) -> None:
 
 def full_link(engine: Engine, run: Run) -> str:
     """The whole address, as a stranger would open it."""
+    return root() + link.write(run.spec, engine.registry, full=True, stamp=stamp(run))
+
+
+def root() -> str:
+    """Where the app is served, without the page: ``http://host/below``. Pages lie one step below it, so what is
+    left of the address without its last step is the path that a host put before them."""
     here = urlsplit(st.context.url or "")
-    base = f"{here.scheme}://{here.netloc}" if here.netloc else ""
-    return base + link.write(run.spec, engine.registry, full=True, stamp=stamp(run))
+    return f"{here.scheme}://{here.netloc}{here.path.rpartition('/')[0]}" if here.netloc else ""
 
 
 def _button(
@@ -113,6 +118,6 @@ def _parquet(run: Run) -> bytes:
 
 
 def _html(run: Run) -> str:
-    from dashboard.exports import export
+    from dashboard.exports import page
 
-    return export(run)
+    return page(run)

@@ -88,7 +88,8 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Se
             )
         running.append(process)
         deadline = time.monotonic() + START_SECONDS
-        while _status(port, "/_stcore/health") != 200:
+        below = next((o.partition("=")[2] for o in options if o.startswith("--server.baseUrlPath=")), "")
+        while _status(port, f"{below and '/'}{below}/_stcore/health") != 200:
             if process.poll() is not None or time.monotonic() > deadline:
                 pytest.fail(f"streamlit run {app} did not start. Its log:\n{log.read_text()[-4000:]}")
             time.sleep(0.1)
