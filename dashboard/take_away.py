@@ -16,6 +16,7 @@ from dashboard.notices import code, small
 from dashboard.plot import save_picture
 from ebm_plugins import framed, link, report_page, takeaway
 from ebm_plugins.records import Run
+from ebm_plugins.registry import Registry
 from ebm_plugins.runs import environment_tag, result_digest, spec_digest
 from ebm_plugins.stamps import stamp
 
@@ -27,7 +28,8 @@ def draw(engine: Engine, visit: Visit, run: Run) -> None:
     small(
         "Every value, the version and the digests are in it, so a default that changes later does not change it."
     )
-    st.code(full_link(engine, run), language=None, wrap_lines=True)
+    address = full_link(engine, run)
+    st.code(address, language=None, wrap_lines=True)
     st.markdown("##### Downloads")
     with st.container(horizontal=True, gap="small"):
         _button(
@@ -52,10 +54,20 @@ def draw(engine: Engine, visit: Visit, run: Run) -> None:
             partial(takeaway.params_npz, run),
             "data_array",
         )
-        _button("Stage, HTML", f"{name}.html", "text/html", partial(_html, run), "play_circle")
+        _button(
+            "Stage, HTML",
+            f"{name}.html",
+            "text/html",
+            partial(_html, run, engine.registry, address),
+            "play_circle",
+        )
         _picture(engine, visit, run, name)
         _button(
-            "Report, HTML", f"{name}-report.html", "text/html", partial(_report, engine, run), "description"
+            "Report, HTML",
+            f"{name}-report.html",
+            "text/html",
+            partial(_report, engine, run, address),
+            "description",
         )
         held = takeaway.data_file(run)
         if held is not None:
@@ -104,8 +116,8 @@ def _picture(engine: Engine, visit: Visit, run: Run, name: str) -> None:
     save_picture(light, dark, width, height, name=f"{name}.png", key=f"{visit.family}:picture")
 
 
-def _report(engine: Engine, run: Run) -> str:
-    return report_page.page(run, engine.registry, full_link(engine, run))
+def _report(engine: Engine, run: Run, address: str) -> str:
+    return report_page.page(run, engine.registry, address)
 
 
 def _parquet(run: Run) -> bytes:
@@ -117,7 +129,7 @@ def _parquet(run: Run) -> bytes:
     return out.getvalue()
 
 
-def _html(run: Run) -> str:
-    from dashboard.exports import page
+def _html(run: Run, registry: Registry, address: str) -> str:
+    from dashboard.export_page import page
 
-    return page(run)
+    return page(run, registry, address)

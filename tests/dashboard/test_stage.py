@@ -186,12 +186,6 @@ def test_a_drawn_plane_can_be_drawn_on() -> None:
     assert stage.payload(made.plane(steps=3))["start"] is None
 
 
-def test_the_exported_file_works_offline() -> None:
-    html = stage.export(made.plane(n=20, steps=5)).to_html(include_plotlyjs=True)
-    assert "<script src=" not in html
-    assert "Plotly.addFrames" in html
-
-
 def test_legend_names_colours_by_meaning() -> None:
     assert stage.legend(made.plane(steps=3)) == [
         ("disc", "model", "samples"),
