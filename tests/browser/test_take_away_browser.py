@@ -92,7 +92,8 @@ def plays(browser: Any, path: Path, width: int, copied: str, ground: bool) -> No
         assert page.locator("h1").inner_text()
         assert page.locator(".legend span").count() >= 2
         assert page.locator("footer a").get_attribute("href") == copied
-        drawn = "() => document.querySelectorAll('.layer-below image, .heatmaplayer image').length"
+        picture = ".imagelayer image" if ground else ".heatmaplayer image"
+        drawn = f"() => document.querySelectorAll('{picture}').length"
         shown = "() => document.querySelector('.slider-group .slider-label')?.textContent"
         page.wait_for_function(f"() => ({drawn})() > 0")
         last = page.evaluate(shown)
@@ -105,17 +106,17 @@ def plays(browser: Any, path: Path, width: int, copied: str, ground: bool) -> No
         page.locator(".updatemenu-button", has_text="Pause").click()
         page.wait_for_timeout(200)
         assert page.evaluate(drawn) > 0
+        page.locator(".slider-rail-touch-rect").scroll_into_view_if_needed()
         rail = page.locator(".slider-rail-touch-rect").bounding_box()
         page.mouse.click(rail["x"] + 1, rail["y"] + rail["height"] / 2)
         page.wait_for_function(f"() => ({shown})() === 'Step 0'")
         assert page.evaluate(drawn) > 0
         if ground:
-            picture, axes = (page.locator(f).first.bounding_box() for f in (".layer-below image", ".xy .nsewdrag, .nsewdrag[data-subplot=xy]"))  # fmt: skip
-            assert all(abs(picture[k] - axes[k]) < 2 for k in picture), (picture, axes)
+            behind, axes = (page.locator(f).bounding_box() for f in (picture, ".nsewdrag[data-subplot=xy]"))
+            assert all(abs(behind[k] - axes[k]) < 2 for k in behind), (behind, axes)
             assert abs(axes["width"] - axes["height"]) < 2
             assert page.locator(".scatterlayer .js-line").count() >= 2, "the exact marginals"
-        colours = """() => getComputedStyle(document.querySelector('.points path, .legend i')).fill
-          + document.querySelector('.layer-below image, .heatmaplayer image').href.baseVal.length"""
+        colours = f"() => document.querySelector('{picture}').href.baseVal"
         light = page.evaluate(colours)
         page.locator(".updatemenu-header").click()
         page.locator(".updatemenu-dropdown-button", has_text="Dark").click()
