@@ -20,6 +20,7 @@ from ebm_plugins.spaces import BinaryGrid, Pairs, Plane, Space, Vectors
 BUDGET = 700_000  # bytes of frames in one payload
 PARTICLES = 600
 PICTURES = 25
+BEHIND = 300  # data rows drawn under the states
 PATTERNS = 6
 PLANE_FPS, CELL_FPS = 32, 5
 
@@ -72,7 +73,7 @@ def _payload(space: Space, run: Run) -> dict[str, Any]:
     """Any space: its states on their first two principal axes."""
     frames = run.sampling.frames
     rows = np.asarray(run.data.x, dtype=float)
-    rows = rows[:300] if rows.ndim == 2 and rows.shape[1:] == (space.dim,) else np.zeros((0, space.dim))
+    rows = rows[:BEHIND] if rows.ndim == 2 and rows.shape[1:] == (space.dim,) else np.zeros((0, space.dim))
     mean, axes = views.principal_axes(np.concatenate([frames[-1], frames[0], rows]))
     chosen = views.thin_frames(len(frames), 4 * min(frames.shape[1], PARTICLES), BUDGET)
     places = views.project(frames[chosen][:, :PARTICLES], mean, axes)
@@ -110,6 +111,9 @@ def _(space: Plane, run: Run) -> dict[str, Any]:
         "field": views.field_levels(field, box) if field is not None else None,
         "charts": _charts(run, chosen),
     }
+    rows = np.asarray(run.data.x, dtype=float)
+    if rows.ndim == 2 and rows.shape[1] == 2 and len(rows):
+        out["behind"] = rows[:: -(-len(rows) // BEHIND)]
     if exact:
         (x, px), (y, py) = exact
         out["marginals"] = {"x": x, "px": px, "y": y, "py": py}
@@ -141,7 +145,7 @@ def _(space: BinaryGrid, run: Run) -> dict[str, Any]:
         "names": names if named else [],
         "origin": np.asarray(origins[:shown], dtype=np.int64) if named and origins is not None else None,
         "free": np.asarray(run.free, dtype=np.uint8) if run.free is not None else None,
-        "charts": _charts(run, chosen, chains=shown),
+        "charts": _charts(run, chosen, chains=shown, named=named),
     }
 
 
@@ -252,8 +256,11 @@ def _half(space: Space, rows: np.ndarray[Any, Any]) -> dict[str, Any]:
     return {"count": len(rows), "rows": shape[0], "cols": shape[1], "grey": grey}
 
 
-def _charts(run: Run, chosen: np.ndarray[Any, Any], chains: int = 0) -> list[dict[str, Any]]:
-    """At most two live figures: how full the wells are (or the energy), then the distance from the truth."""
+def _charts(
+    run: Run, chosen: np.ndarray[Any, Any], chains: int = 0, named: bool = False
+) -> list[dict[str, Any]]:
+    """At most two live figures: how full the wells are (or the energy), then the distance from the truth, or where
+    there is none the energy or the overlap with patterns that are ``named``."""
     charts: list[dict[str, Any]] = []
     frames, truth = run.sampling.frames, run.truth
     energy, distance = views.trace_energy(run), views.distance_trace(run)
@@ -286,7 +293,12 @@ def _charts(run: Run, chosen: np.ndarray[Any, Any], chains: int = 0) -> list[dic
                 "zero": True,
             }
         )
-    elif chains:
+    elif energy is not None and charts and charts[0]["type"] == "bars":
+        chart = _energy_chart(run, energy[chosen], 0)
+        charts.append(
+            {**chart, "note": f"{chart.get('note', '')} · a distance needs {views.FEWEST}".lstrip(" ·")}
+        )
+    elif named:
         charts.append({"type": "overlaps", "title": "Overlap with each pattern"})
     return charts
 
@@ -301,7 +313,10 @@ def _energy_chart(run: Run, energy: np.ndarray[Any, Any], chains: int) -> dict[s
     if exact is not None:
         half = 1.96 * exact[1] / max(1, energy.shape[1]) ** 0.5
         chart |= {"exact": exact[0], "band": [exact[0] - half, exact[0] + half]}
-        chart["note"] = f"grey: {energy.shape[1]} exact draws"
+        followed, count = energy.shape[1], run.sampling.frames.shape[1]
+        chart["note"] = f"grey: {followed} exact draws"
+        if followed < count:
+            chart["note"] = f"of {followed} followed · {chart['note']}"
     return chart
 
 
@@ -324,6 +339,8 @@ def _(space: Plane, run: Run) -> list[dict[str, str]]:
     marks = [_mark("disc", "model", "samples")]
     if run.truth is not None and run.truth.comparable:
         marks.append(_mark("line", "truth", "exact"))
+    if len(run.data.x):
+        marks.append(_mark("disc", "data", "data"))
     return [*marks, _mark("scale", "energy", "energy, low to high")] if run.field is not None else marks
 
 

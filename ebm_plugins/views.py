@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ebm_plugins.exact import EnergyField, Truth
 
 FRAMES = 300
+FEWEST = 20  # states that are compared with the exact density
 
 
 def share_interval(exact: Array, n: int) -> NDArray[np.float64]:
@@ -174,9 +175,9 @@ def trace_energy(run: Run) -> NDArray[np.float64] | None:
 
 def distance_trace(run: Run) -> tuple[NDArray[np.float64], tuple[float, float]] | None:
     """Total variation from the exact density at each kept frame (f,), and the band (2.5 %, 97.5 %) of as many
-    exact draws. None where there are no exact probabilities, or too few states (under 20) to compare."""
+    exact draws. None where there are no exact probabilities, or too few states (under ``FEWEST``) to compare."""
     truth, frames = run.truth, run.sampling.frames
-    if truth is None or not truth.comparable or frames.shape[1] < 20:
+    if truth is None or not truth.comparable or frames.shape[1] < FEWEST:
         return None
     low, _, high = truth.floor(frames.shape[1])
     count, n = frames.shape[:2]

@@ -28,18 +28,29 @@ USUAL = {
 }
 
 
-def rules(selector: str, kind: str, charts: Sequence[str] | None = None, many: bool = False) -> str:
-    """The least height of ``selector`` for a stage of this kind with these figures, in three widths of window."""
+def rules(
+    selector: str,
+    kind: str,
+    charts: Sequence[str] | None = None,
+    many: bool = False,
+    table: tuple[int, int] = (0, 0),
+) -> str:
+    """The least height of ``selector`` for a stage of this kind with these figures, in three widths of window; a
+    ``table`` of so many rows and columns is known exactly on a phone."""
     charts = USUAL[kind] if charts is None else charts
     side = sum(182 if chart == "bars" else 238 for chart in charts) + (4 if charts else -12)
     film = {"cells": 88 if many else 114, "images": 88}.get(kind, 0)
     frame = 30 + 12 + 12 + 44 + film
     main, most, edge = VIEWS[kind]
     stacked = frame + 12 + side
+    phone = stacked + 44  # the transport has two rows there
+    small = f"min(100vw + {edge + phone}px, {most + phone}px)"
+    if table[1]:  # its heads 40, under it the pairs that are held in two rows: the same sums as in pairs.js
+        small = f"calc({phone}px + max(360px, 176px + {table[0]}*min(44px, (100vw - 72px)/{table[1]})))"
     return (
         f"{selector}{{min-height:{main + frame}px}}"
         f"@media(max-width:1159px){{{selector}{{min-height:{most - 50 + stacked}px}}}}"
-        f"@media(max-width:640px){{{selector}{{min-height:min(100vw + {edge + stacked}px, {most + stacked}px)}}}}"
+        f"@media(max-width:640px){{{selector}{{min-height:{small}}}}}"
     )
 
 
@@ -48,7 +59,8 @@ def of(key: str, payload: Mapping[str, Any]) -> str:
     kept by :func:`host` is let go."""
     selector = ".st-key-" + re.sub(r"[^a-zA-Z0-9_-]", "-", key.strip())
     charts = [chart["type"] for chart in payload["charts"]]
-    exact = rules(selector, payload["kind"], charts, payload.get("shown", 1) > 1)
+    table = (payload["left"]["count"], payload["right"]["count"]) if payload["kind"] == "pairs" else (0, 0)
+    exact = rules(selector, payload["kind"], charts, payload.get("shown", 1) > 1, table)
     return f'{exact}[class*="host-"]:has({selector}){{min-height:0!important}}'
 
 

@@ -2,112 +2,15 @@
 
 from __future__ import annotations
 
-import http.client
-import json
-import os
-import signal
-import socket
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from stage_tools import READY, cell, report, stage, until
 
 pytestmark = pytest.mark.browser
-ROOT = Path(__file__).resolve().parents[2]
-APP = Path(__file__).parent / "stage_app"
-OPTIONS = ("--server.headless=true", "--server.address=127.0.0.1")
-READY = ".stage[data-ready=yes]"
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of ``stage_app``, running."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    log = tmp_path_factory.mktemp("stage") / "log.txt"
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", str(APP), *OPTIONS, f"--server.port={port}"],
-            cwd=ROOT,
-            env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-            connection.request("GET", "/_stcore/health")
-            if connection.getresponse().status == 200:
-                break
-        except OSError:
-            pass
-        if process.poll() is not None or time.monotonic() > deadline:
-            pytest.fail(log.read_text()[-3000:])
-        time.sleep(0.1)
-    yield f"http://127.0.0.1:{port}"
-    os.killpg(process.pid, signal.SIGTERM)
-    process.wait(timeout=20)
-
-
-@pytest.fixture
-def visit(browser: Any, address: str) -> Iterator[Callable[..., Any]]:
-    """``visit("grid", still=True, ...)`` opens that page and waits for its stage. Errors of ours fail the test."""
-    contexts, faults = [], []
-
-    def go(
-        what: str, *, still: bool = True, scheme: str = "light", width: int = 1440, wait: str = READY
-    ) -> Any:
-        context = browser.new_context(
-            viewport={"width": width, "height": 900},
-            color_scheme=scheme,
-            reduced_motion="reduce" if still else "no-preference",
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
-        page.goto(f"{address}/?w={what}")
-        if wait:
-            page.wait_for_selector(wait, timeout=30_000)
-        return page
-
-    yield go
-    for context in contexts:
-        context.close()
-    assert faults == []
-
-
-def report(page: Any) -> dict[str, Any]:
-    """What the page's script last said."""
-    return dict(json.loads(page.locator("#report").get_attribute("data-report")))
-
-
-def until(page: Any, true: Callable[[dict[str, Any]], bool], seconds: float = 10.0) -> dict[str, Any]:
-    """The page's report as soon as it is as wanted; fails after some seconds."""
-    deadline = time.monotonic() + seconds
-    while True:
-        said = report(page)
-        if true(said):
-            return said
-        assert time.monotonic() < deadline, said
-        time.sleep(0.05)
-
-
-def stage(page: Any, name: str) -> Any:
-    """A data attribute of the stage."""
-    return page.locator(".stage").get_attribute(f"data-{name}")
-
-
-def cell(page: Any, i: int) -> Any:
-    return page.locator(f".board .cell[data-i='{i}']")
 
 
 def test_of_thirty_fast_clicks_all_count_even_on_a_page_just_opened(visit: Callable[..., Any]) -> None:

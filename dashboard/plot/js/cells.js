@@ -3,6 +3,7 @@ function makeCells(box, stage) {
   const grid = el("div", { class: "board", role: "group" });
   box.append(grid);
   let cells = [], shape = "", focus = 0, painting = null;
+  const wiped = {}; // what stood in cells that were erased
   const payload = () => stage.payload;
   const dim = () => payload().rows * payload().cols;
 
@@ -53,14 +54,19 @@ function makeCells(box, stage) {
   // Paints the cells from the last one that was painted in this drag to this one.
   function paint(i) {
     if (!payload().editable || !(i >= 0)) return;
-    const erase = stage.tool === "erase", free = stage.freeMask();
-    const layer = erase ? (free ? [...free] : new Array(dim()).fill(0)) : Array.from(state(stage.at));
+    const erase = stage.tool === "erase", free = stage.freeMask(), now = Array.from(state(stage.base()));
+    const layer = erase ? (free ? [...free] : new Array(dim()).fill(0)) : now;
     painting ??= { value: layer[i] ? 0 : 1, last: i };
     const path = crossed(painting.last, i, payload().cols).filter((j) => layer[j] !== painting.value);
     painting.last = i;
     if (!path.length) return;
-    for (const j of path) layer[j] = painting.value;
-    stage.edit(erase ? { state: Array.from(state(stage.at)), free: layer } : { state: layer, free });
+    for (const j of path) {
+      layer[j] = painting.value;
+      if (!erase) continue;
+      if (painting.value) wiped[j] = now[j];
+      now[j] = painting.value ? 0 : wiped[j] ?? now[j]; // what is erased is off; what is brought back, as it was
+    }
+    stage.edit({ state: now, free: erase ? layer : free });
   }
 
   const index = (node) => (node && node.dataset && node.dataset.i !== undefined ? +node.dataset.i : -1);

@@ -10,7 +10,8 @@ function makeCharts(box, stage) {
     box.replaceChildren();
     drawn = specs.map((spec) => {
       const panel = el("figure", { class: `chart ${spec.type}`, role: "group", "aria-label": spec.title },
-        el("figcaption", { text: spec.title }), el("div", { class: "plot" }));
+        el("figcaption", {}, el("span", { text: spec.title }), spec.note ? el("span", { class: "note", text: spec.note }) : ""),
+        el("div", { class: "plot" }));
       box.append(panel);
       return { spec, panel, plot: panel.lastChild };
     });
@@ -132,10 +133,6 @@ function lines(spec, image, width, height, stage, axis) {
     image.append(dot);
     return dot;
   });
-  if (spec.note) {
-    image.append(svg("text", { class: "note", x: width - right, y: noteAt(spec, y, height - bottom), "text-anchor": "end" },
-      spec.note));
-  }
   return (at) => {
     const place = x(steps[Math.min(at, steps.length - 1)]); // a shorter run may come while a longer one is at its end
     cursor.setAttribute("x1", place);
@@ -146,12 +143,6 @@ function lines(spec, image, width, height, stage, axis) {
       if (Number.isFinite(value)) { dots[i].setAttribute("cx", place); dots[i].setAttribute("cy", y(value)); }
     });
   };
-}
-
-// Under the band where there is room, else above it.
-function noteAt(spec, y, floor) {
-  const under = spec.band ? y(spec.band[0]) + 14 : floor - 6;
-  return under < floor - 2 ? under : y(spec.band[1]) - 6;
 }
 
 function column(spec, stage) {

@@ -3,6 +3,7 @@ function makeImages(box, stage) {
   const canvas = el("canvas", { class: "over", tabindex: 0, role: "img" });
   box.append(canvas);
   let size = 0, grip = null;
+  const wiped = {}; // what stood in cells that were erased
   const payload = () => stage.payload;
   const dim = () => payload().rows * payload().cols;
   const alone = () => payload().shown === 1 || stage.tool !== "look" || Boolean(stage.pending);
@@ -80,8 +81,8 @@ function makeImages(box, stage) {
   function hatch(c, cell) {
     const free = stage.freeMask();
     if (!free) return;
-    c.strokeStyle = stage.colours.model;
-    c.lineWidth = 1.25;
+    c.strokeStyle = stage.colours.muted;
+    c.lineWidth = 1;
     for (let i = 0; i < dim(); i++) {
       if (!free[i]) continue;
       const x = (i % payload().cols) * cell, y = Math.floor(i / payload().cols) * cell;
@@ -99,13 +100,19 @@ function makeImages(box, stage) {
     const k = Math.floor((event.clientX - area.left) / cell), r = Math.floor((event.clientY - area.top) / cell);
     if (k < 0 || r < 0 || k >= now.cols || r >= now.rows) return;
     const i = r * now.cols + k, erase = stage.tool === "erase", free = stage.freeMask();
-    const layer = erase ? (free ? [...free] : new Array(dim()).fill(0)) : Array.from(state(stage.at));
+    const cells = Array.from(state(stage.base()));
+    const layer = erase ? (free ? [...free] : new Array(dim()).fill(0)) : cells;
     grip.value ??= erase ? (free && free[i] ? 0 : 1) : layer[i] > (now.low + now.high) / 2 ? now.low : now.high;
     const path = crossed(grip.last ?? i, i, now.cols).filter((j) => layer[j] !== grip.value);
     grip.last = i;
     if (!path.length) return;
-    for (const j of path) layer[j] = grip.value;
-    stage.edit(erase ? { state: Array.from(state(stage.at)), free: layer } : { state: layer, free });
+    for (const j of path) {
+      layer[j] = grip.value;
+      if (!erase) continue;
+      if (grip.value) wiped[j] = cells[j];
+      cells[j] = grip.value ? now.low : wiped[j] ?? cells[j];
+    }
+    stage.edit({ state: cells, free: erase ? layer : free });
   }
 
   canvas.addEventListener("pointerdown", (event) => {

@@ -76,11 +76,13 @@ function makePlane(box, stage) {
     c.rect(geometry.left, geometry.top, geometry.side, geometry.side);
     c.clip();
     c.fillStyle = colours.data;
-    c.globalAlpha = 0.55;
+    c.strokeStyle = colours.halo;
+    c.lineWidth = 0.75;
     for (const [x, y] of rows(payload().behind)) {
       c.beginPath();
       c.arc(px(x), py(y), 2.5, 0, 7);
       c.fill();
+      c.stroke();
     }
     c.restore();
   }

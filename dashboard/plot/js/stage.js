@@ -5,6 +5,7 @@ const TOOLS = {
   images: [["look", "Look", "Click a picture to choose it"], ["flip", "Draw", "Draw on the chosen picture"],
     ["erase", "Erase", "Erase cells of it: only erased cells move"]],
 };
+const DRAWN = 700; // ms after the last edit of a drawing until it plays
 const PATIENCE = 2500; // ms until an edit that nobody answered is sent again
 const HELD = 20000; // ms in which a stage made anew takes over what was drawn on the one before it
 const UNANSWERED = new Map(); // a stage's key → its last edit, until that is answered
@@ -18,10 +19,10 @@ function makeStage(host) {
   host.replaceChildren(body);
 
   const stage = { payload: null, at: 0, speed: 1, loop: false, selected: 0, pending: null, colours: null, font: "sans-serif",
-    tool: kind === "images" ? "look" : "flip", toggle, pause, show, drop, edit, select, freeMask };
+    tool: kind === "images" ? "look" : "flip", toggle, pause, show, base, drop, edit, select, freeMask };
   const charts = makeCharts(side, stage), transport = makeTransport(bar, stage), view = VIEWS[kind](main, stage);
   const still = window.matchMedia("(prefers-reduced-motion: reduce)");
-  let send = null, playing = false, clock = 0, since = 0, timer = 0, replay = false, sent = 0;
+  let send = null, playing = false, clock = 0, since = 0, timer = 0, replay = false, sent = 0, rest = 0;
 
   // --- what comes from Python ---
   function receive(payload, setState) {
@@ -62,7 +63,7 @@ function makeStage(host) {
       if (!still.matches && last > 0) { show(0); play(); }
     } else if (answered || stage.pending) {
       show(0);
-      if (answered && (replay || kind === "plane") && !still.matches) play();
+      if (answered) playSoon();
       replay = false;
     } else if (wasPlaying) { show(0); play(); } else show(wasLast ? last : Math.min(stage.at, last));
     host.dataset.digest = payload.digest;
@@ -105,7 +106,21 @@ function makeStage(host) {
     requestAnimationFrame(tick);
   }
 
+  // After an edit: a particle that was dropped moves at once; a drawing is first left alone for a moment.
+  function playSoon() {
+    if (still.matches) return;
+    if (replay || kind === "plane") { play(); return; }
+    rest = setTimeout(() => { if (!stage.pending && stage.at === 0 && !playing) play(); }, DRAWN);
+  }
+
+  // The moment that an edit begins from: the one that is shown, but while a drawn start moves, that start.
+  function base() {
+    if (playing && stage.payload.drawn) show(0);
+    return stage.at;
+  }
+
   function pause() {
+    clearTimeout(rest);
     playing = false;
     host.dataset.playing = "no";
     transport.playing(false);
@@ -142,6 +157,7 @@ function makeStage(host) {
     UNANSWERED.set(stage.payload.key, stage.pending);
     show(0);
     drawTools();
+    drawLegend();
     post();
   }
 
@@ -193,6 +209,7 @@ function makeStage(host) {
       const own = names[origin[Math.min(stage.selected, origin.length - 1)]];
       marks.push(el("span", { class: "mark dot" }, el("i"), `differs from ‘${own}’`));
     }
+    if (stage.freeMask()) marks.push(el("span", { class: "mark erased" }, el("i"), "erased: only these move"));
     legend.replaceChildren(...marks);
   }
 
@@ -203,11 +220,19 @@ function makeStage(host) {
     const chosen = (TOOLS[kind] || []).filter(([name]) => name !== "erase" || payload.can_free !== false);
     for (const [name, text, help] of chosen.length > 1 ? chosen : []) {
       tools.append(el("button", { type: "button", text, title: help, "aria-pressed": String(stage.tool === name),
-        onclick: () => { stage.tool = name; drawTools(); show(stage.at); } }));
+        onclick: () => takeUp(name) }));
     }
     if (kind === "plane" || kind === "scatter") tools.append(el("span", { class: "hint", text: "Click to drop particles" }));
     const drawn = stage.pending || payload.start || payload.drawn || payload.free;
     if (drawn) tools.append(el("button", { type: "button", class: "clear", text: "Clear", title: "Take the drawn start back", onclick: clear }));
+  }
+
+  // A tool that draws is for the start, so the start is shown.
+  function takeUp(name) {
+    stage.tool = name;
+    pause();
+    drawTools();
+    show(name === "look" ? stage.at : 0);
   }
 
   const stops = () => {
@@ -266,7 +291,9 @@ function makeStage(host) {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
     const native = ["INPUT", "SELECT"].includes(node.tagName);
     const action = { ArrowLeft: () => { pause(); show(stage.at - 1); }, ArrowRight: () => { pause(); show(stage.at + 1); },
-      Home: () => { pause(); show(0); }, End: () => { pause(); show(stage.payload.steps.length - 1); }, " ": toggle }[event.key];
+      Home: () => { pause(); show(0); }, End: () => { pause(); show(stage.payload.steps.length - 1); }, " ": toggle,
+      PageUp: () => { pause(); show(stage.at - 10); }, PageDown: () => { pause(); show(stage.at + 10); },
+      l: transport.repeat, L: transport.repeat, ",": () => transport.faster(-1), ".": () => transport.faster(1) }[event.key];
     if (!action || (native && event.key !== " ") || node.tagName === "SELECT") return;
     if (event.key === " " && node.tagName === "BUTTON") return;
     event.preventDefault();

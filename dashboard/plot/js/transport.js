@@ -1,6 +1,7 @@
 // Play, pause, step, scrub, speed: all in the browser.
 const ICONS = {
   start: "M6 5h2.4v14H6zM19 5v14l-9.5-7z",
+  end: "M15.6 5H18v14h-2.4zM5 5v14l9.5-7z",
   back: "M15.5 5.5 9 12l6.5 6.5-1.5 1.5-8-8 8-8z",
   play: "M8 5v14l11-7z",
   pause: "M7 5h3.5v14H7zM13.5 5H17v14h-3.5z",
@@ -15,29 +16,38 @@ function icon(name) {
 }
 
 function makeTransport(box, stage) {
-  const button = (name, label, action) => el("button", { type: "button", class: name, "aria-label": label, title: label,
-    onclick: action }, icon(name));
-  const play = button("play", "Play", () => stage.toggle());
-  const loop = button("loop", "Repeat", () => {
-    stage.loop = !stage.loop;
-    loop.setAttribute("aria-pressed", stage.loop);
-  });
+  const button = (name, label, action, key) => el("button", { type: "button", class: name, "aria-label": label,
+    title: `${label} (${key})`, onclick: action }, icon(name));
+  const play = button("play", "Play", () => stage.toggle(), "space");
+  const loop = button("loop", "Repeat", repeat, "L");
   loop.setAttribute("aria-pressed", "false");
-  const range = el("input", { type: "range", min: 0, max: 0, step: 1, value: 0, "aria-label": "Moment shown",
+  const range = el("input", { type: "range", min: 0, max: 0, step: 1, value: 0, "aria-label": "Moment shown", title: "← and → one step, page up and page down further, home and end",
     oninput: () => { stage.pause(); stage.show(+range.value); } });
   const words = el("span", { class: "moment", "aria-live": "off" });
-  const speed = el("select", { "aria-label": "Speed", title: "Speed", onchange: () => { stage.speed = +speed.value; } },
+  const speed = el("select", { "aria-label": "Speed", title: "Speed (, and .)", onchange: () => { stage.speed = +speed.value; } },
     ...[["0.25", "¼×"], ["1", "1×"], ["4", "4×"]].map(([value, text]) => el("option", { value, text })));
   speed.value = "1";
   box.append(
-    button("start", "To the start", () => { stage.pause(); stage.show(0); }),
-    button("back", "One back", () => { stage.pause(); stage.show(stage.at - 1); }),
+    button("start", "To the start", () => { stage.pause(); stage.show(0); }, "Home"),
+    button("back", "One back", () => { stage.pause(); stage.show(stage.at - 1); }, "←"),
     play,
-    button("next", "One on", () => { stage.pause(); stage.show(stage.at + 1); }),
-    range, words, speed, loop);
+    button("next", "One on", () => { stage.pause(); stage.show(stage.at + 1); }, "→"),
+    button("end", "To the end", () => { stage.pause(); stage.show(stage.payload.steps.length - 1); }, "End"),
+    el("div", { class: "scrub" }, range, words), speed, loop);
+
+  function repeat() {
+    stage.loop = !stage.loop;
+    loop.setAttribute("aria-pressed", stage.loop);
+  }
+
+  const KEYS = [0.25, 1, 4];
+  function faster(by) {
+    speed.selectedIndex = clamp(speed.selectedIndex + by, 0, KEYS.length - 1);
+    stage.speed = KEYS[speed.selectedIndex];
+  }
 
   let shownPlaying = null;
-  return {
+  return { repeat, faster,
     load(payload) {
       range.max = payload.steps.length - 1;
       const one = payload.steps.length < 2;
@@ -60,7 +70,7 @@ function makeTransport(box, stage) {
       shownPlaying = now;
       play.replaceChildren(icon(now ? "pause" : "play"));
       play.setAttribute("aria-label", now ? "Pause" : "Play");
-      play.title = now ? "Pause" : "Play";
+      play.title = now ? "Pause (space)" : "Play (space)";
     },
   };
 }
