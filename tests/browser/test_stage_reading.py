@@ -141,12 +141,17 @@ def test_few_particles_have_an_energy_where_there_is_no_distance(visit: Callable
     assert "a distance needs 20" in page.locator(".chart.line .note").inner_text()
 
 
-def test_the_training_data_lie_under_the_particles(visitor: Callable[..., Any]) -> None:
-    page = visitor().open("dsm")
-    assert "data" in page.locator(".legend").inner_text()
-    page.get_by_label("To the start").click()
-    count = page.evaluate("""() => { const c = window.stage().querySelector('canvas');
-      const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; let n = 0;
-      for (let i = 0; i < d.length; i += 4) n += d[i] === 11 && d[i + 1] === 122 && d[i + 2] === 111;
-      return n; }""")  # fmt: skip
-    assert count > 300
+def test_the_training_data_lie_under_the_particles(visit: Callable[..., Any]) -> None:
+    """Pixels of the data's own colour on the lower canvas: none without data, else one a row at the least (a disc of
+    radius 2.5 has some 13 inside its halo; rows that lie close cover one another)."""
+    found = []
+    for what in ("plane", "plane&data"):
+        page = visit(what)
+        assert ("data" in page.locator(".legend").inner_text().split()) == ("data" in what)
+        found.append(page.locator(".main canvas").first.evaluate("""(c) => {
+          const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; let n = 0;
+          for (let i = 0; i < d.length; i += 4) n += d[i] === 11 && d[i + 1] === 122 && d[i + 2] === 111;
+          return n; }"""))  # fmt: skip
+    rows = 80
+    assert found[0] == 0
+    assert found[1] >= rows

@@ -71,6 +71,7 @@ def plane(
     seed: int = 7,
     drawn: np.ndarray[Any, Any] | None = None,
     space: Space | None = None,
+    rows: np.ndarray[Any, Any] | None = None,
 ) -> Run:
     """Particles that roll into three wells, with the exact answer beside them."""
     space, rng = space or Plane(), np.random.default_rng(seed)
@@ -87,6 +88,7 @@ def plane(
         space,
         np.array(frames),
         plane_energy,
+        rows=rows,
         start=start,
         truth=exact.truth_of(made.target),
         field=exact.energy_field(made.target),

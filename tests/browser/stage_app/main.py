@@ -40,6 +40,9 @@ def shown(edit: plot.StartEdit | None):
             n=int(st.query_params.get("n", "300")),
             seed=st.session_state.seed,
             drawn=edit.states if edit else None,
+            rows=np.random.default_rng(1).normal([-4.0, 4.0], 0.4, (80, 2))
+            if "data" in st.query_params
+            else None,
         )
     if kind == "grid":
         return made.grid(
