@@ -53,7 +53,7 @@ def lab(key: str) -> None:
 
     with boundary(key, "page"):
         _head(family, made, registry)
-    links.show_mended(visit)
+    links.show_mended(visit.mended)
     left, right = st.columns(COLUMNS, gap="medium")
     error = visit.error if isinstance(visit.error, ConfigError) else _refusal(job)
     with left:

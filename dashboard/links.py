@@ -6,7 +6,7 @@ What is asked for lives in the session under the family's key, so going to anoth
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -26,36 +26,21 @@ OURS = 32  # old addresses of ours that are remembered
 Pairs = tuple[tuple[str, str], ...]
 
 
-@dataclass
-class Visit:
-    """What one session asks of one family.
+@dataclass(kw_only=True)
+class Bar:
+    """What one page's address says, and what the browser knows of it.
 
-    ``spec`` is the last one that resolved; ``asked`` differs from it only while ``error`` says why it cannot be
-    used. ``mended`` names what the address held that could not be used. ``before_drawn`` is the start that a
-    drawn one replaced, ``shown`` the last job whose run was on the page,
-    ``missing`` the key of somebody's own data that are not kept here (any more),
-    ``job`` the one that is waited for, ``stamp`` what a copied link says of its run. ``written`` is the address
-    of what is asked, sorted (``pairs`` as it is written), ``told`` the one that the browser was last told, ``heard`` when it first sent that back (None
-    while it has not), ``left`` our addresses of before, ``again`` whether the page asks itself to be drawn again
-    (which says nothing of what the browser has heard), ``edited`` whether it is because of what was drawn on the stage.
+    ``written`` is the address of what is asked, sorted (``pairs`` as it is written), ``told`` the one that the
+    browser was last told, ``heard`` when it first sent that back (None while it has not), ``left`` our addresses of
+    before, ``again`` whether the page asks itself to be drawn again (which says nothing of what the browser has
+    heard).
     """
 
-    family: str
-    spec: RunSpec
-    asked: RunSpec
     written: Pairs = ()
     pairs: Pairs = ()
     told: Pairs = ()
     heard: float | None = None
     again: bool = False
-    mended: list[Mended] = field(default_factory=list)
-    error: ConfigError | PluginError | None = None
-    edited: bool = False
-    before_drawn: starts.Start | None = None
-    shown: Any = None
-    job: Any = None
-    stamp: Stamp | None = None
-    missing: str = ""
     left: list[Pairs] = field(default_factory=list)
 
     def late(self, here: Pairs) -> bool:
@@ -64,6 +49,52 @@ class Visit:
         if here not in self.left or getattr(get_script_run_ctx(), "is_history_navigation", False):
             return False
         return self.heard is None or time.monotonic() - self.heard < LAG
+
+    def holds(self, here: Pairs, arrived: bool) -> bool:
+        """Whether what was asked before still counts at this address: it is its own, or one that asks for nothing.
+        An empty address on coming from another page (``arrived``) means what was left there."""
+        if here == self.written:
+            if self.heard is None and not self.again:
+                self.heard = time.monotonic()
+            self.told, self.again = here, False
+            return True
+        if not here if arrived else self.late(here):
+            if here not in self.left:
+                self.left, self.heard = [*self.left, here][-OURS:], None
+            return True
+        return False
+
+    def write(self, pairs: Pairs) -> None:
+        """This is the address from now on (which :func:`tell` tells the browser)."""
+        self.pairs = pairs
+        if self.written != (now := tuple(sorted(pairs))):
+            self.left = [*self.left, self.written][-OURS:]
+            self.written, self.heard = now, None
+
+
+@dataclass
+class Visit(Bar):
+    """What one session asks of one family.
+
+    ``spec`` is the last one that resolved; ``asked`` differs from it only while ``error`` says why it cannot be
+    used. ``mended`` names what the address held that could not be used. ``before_drawn`` is the start that a
+    drawn one replaced, ``shown`` the last job whose run was on the page,
+    ``missing`` the key of somebody's own data that are not kept here (any more),
+    ``job`` the one that is waited for, ``stamp`` what a copied link says of its run, ``edited`` whether the page
+    asks itself to be drawn again because of what was drawn on the stage.
+    """
+
+    family: str
+    spec: RunSpec
+    asked: RunSpec
+    mended: list[Mended] = field(default_factory=list)
+    error: ConfigError | PluginError | None = None
+    edited: bool = False
+    before_drawn: starts.Start | None = None
+    shown: Any = None
+    job: Any = None
+    stamp: Stamp | None = None
+    missing: str = ""
 
 
 def visit(family: str, registry: Registry) -> Visit:
@@ -75,14 +106,7 @@ def visit(family: str, registry: Registry) -> Visit:
     arrived = st.session_state.get("page") != family
     st.session_state["page"] = family
     held: Visit | None = st.session_state.get(_key(family))
-    if held is not None and here == held.written:
-        if held.heard is None and not held.again:
-            held.heard = time.monotonic()
-        held.told, held.again = here, False
-        return held
-    if held is not None and (not here if arrived else held.late(here)):
-        if here not in held.left:
-            held.left, held.heard = [*held.left, here][-OURS:], None
+    if held is not None and held.holds(here, arrived):
         return held
     query: dict[str, str | list[str]] = {}
     for name, value in here:
@@ -109,16 +133,19 @@ def address() -> Pairs:
     return tuple(sorted((k, v) for k in st.query_params for v in st.query_params.get_all(k)))
 
 
-def heard(made: Visit) -> bool:
+def heard(made: Bar) -> bool:
     """Whether the request that is being answered knows of the last change."""
     return address() == made.told == made.written
 
 
-def tell(made: Visit) -> None:
+def tell(made: Bar) -> None:
     """Write the address of what is asked. After the controls are drawn: a browser that has it has their values."""
     made.told = made.written
     if made.written != address():
-        st.query_params.from_dict(dict(made.pairs or made.written))
+        query: dict[str, list[str]] = {}
+        for name, value in made.pairs or made.written:
+            query.setdefault(name, []).append(value)
+        st.query_params.from_dict(query)
 
 
 def change(made: Visit, registry: Registry, spec: RunSpec, *, adapt: bool = False) -> None:
@@ -173,13 +200,13 @@ def setter(made: Visit, registry: Registry, part: str) -> Callable[[str, Any], N
     return set_value
 
 
-def show_mended(made: Visit) -> None:
+def show_mended(mended: Sequence[Mended]) -> None:
     """Name what in the address could not be used, and what is used instead: one gray notice, a line a value."""
-    if not made.mended:
+    if not mended:
         return
-    verb = "was" if len(made.mended) == 1 else "were"
-    lines = "".join(f"\n\n{_mended(one)}" for one in made.mended)
-    notice("info", f"{spelled(len(made.mended), 'value')} in the link {verb} changed.", lines, key="mended")
+    verb = "was" if len(mended) == 1 else "were"
+    lines = "".join(f"\n\n{_mended(one)}" for one in mended)
+    notice("info", f"{spelled(len(mended), 'value')} in the link {verb} changed.", lines, key="mended")
 
 
 def _mended(one: Mended) -> str:
@@ -194,7 +221,4 @@ def _key(family: str) -> str:
 
 def _address(made: Visit, registry: Registry) -> None:
     query = urlsplit(link.write(made.spec, registry)).query
-    made.pairs = tuple(parse_qsl(query, keep_blank_values=True))
-    if made.written != (now := tuple(sorted(made.pairs))):
-        made.left = [*made.left, made.written][-OURS:]
-        made.written, made.heard = now, None
+    made.write(tuple(parse_qsl(query, keep_blank_values=True)))

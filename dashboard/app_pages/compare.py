@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
@@ -54,14 +55,11 @@ class Rival(NamedTuple):
 
 
 @dataclass
-class Visit:
-    """What one session compares: the contest, the address that it was read from or written to, what in that could not
-    be used, and addresses of ours that a browser may still send."""
+class Visit(links.Bar):
+    """What one session compares: the contest, and what in the address that it was read from could not be used."""
 
     contest: Contest | None
-    written: links.Pairs
     mended: list[link.Mended] = field(default_factory=list)
-    left: list[tuple[float, links.Pairs]] = field(default_factory=list)
 
 
 def compare(registry: Registry) -> None:
@@ -82,33 +80,23 @@ def visit(registry: Registry) -> Visit:
     arrived = st.session_state.get("page") != VISIT
     st.session_state["page"] = VISIT
     held: Visit | None = st.session_state.get(VISIT)
-    if held is not None:
-        late = {pairs for when, pairs in held.left if time.monotonic() - when < links.LAG}
-        if here == held.written or (arrived and not here) or (not arrived and here in late):
-            _address(held)
-            return held
+    if held is not None and held.holds(here, arrived):
+        return held
     query: dict[str, str | list[str]] = {}
     for name, value in here:
         query[name] = [*query.get(name, []), value]
     contest, mended = contests.parse(query, registry)
-    made = st.session_state[VISIT] = Visit(contest, here, mended)
+    made = Visit(contest, mended, written=here, told=here, heard=time.monotonic())
+    if held is not None:
+        made.left = [*held.left, held.written][-links.OURS :]
+    st.session_state[VISIT] = made
     return made
 
 
 def change(made: Visit, registry: Registry, contest: Contest) -> None:
-    """Compare something else, and write it into the address."""
+    """Compare something else, with its address (which ``links.tell`` writes)."""
     made.contest, made.mended = contest, []
-    made.left.append((time.monotonic(), made.written))
-    made.written = tuple(sorted(contests.write(contest, registry).items()))
-    _address(made)
-
-
-def _address(made: Visit) -> None:
-    if made.written != links.address():
-        query: dict[str, list[str]] = {}
-        for name, value in made.written:
-            query.setdefault(name, []).append(value)
-        st.query_params.from_dict(query)
+    made.write(tuple(contests.write(contest, registry).items()))
 
 
 def _contest(registry: Registry) -> None:
@@ -119,7 +107,7 @@ def _contest(registry: Registry) -> None:
         st.markdown(
             f"{n} chains, {STARTS[made.contest.start]}; {budget} evaluations of energy or slope for each sampler."
         )
-    links.show_mended(made)  # type: ignore[arg-type]
+    links.show_mended(made.mended)
     contest = made.contest
     if contest is None:
         notice(
@@ -129,7 +117,7 @@ def _contest(registry: Registry) -> None:
         return
     fitting, refused = contests.candidates(contest.base, registry)
     names = {key: short(title) for key, title in fitting.items()}
-    with late.panel(lambda: links.address() == made.written):
+    with late.panel(partial(links.heard, made)):
         _controls(made, contest, registry, names, refused)
         contest = made.contest or contest
         engine = jobs.engine()
@@ -142,6 +130,7 @@ def _contest(registry: Registry) -> None:
         for rival in rivals:
             with grid.cell(), boundary(rival.key, "panel"):
                 _panel(made, contest, engine, rival)
+    links.tell(made)
     _watch(rivals, registry)
     entries = [
         Entry(one.place, names[one.key], one.title, one.job.spent)
@@ -172,14 +161,14 @@ def _controls(
         text = st.session_state["compare.energy"]
         if text in offered:
             late.whole()
-            change(made, registry, contests.on(text, offered[text][2], registry, contest))
+            change(made, registry, contests.on(text, offered[text][2], registry, made.contest or contest))
 
     def picked() -> None:
         keys = st.session_state["compare.samplers"]
         st.session_state["compare: too many"] = len(keys) > contests.MOST
         if keys and len(keys) <= contests.MOST:
             ordered = tuple(k for k in names if k in keys)
-            change(made, registry, replace(contest, samplers=ordered))
+            change(made, registry, replace(made.contest or contest, samplers=ordered))
 
     with st.container(border=True, key="compare controls"):
         left, right = st.columns([400, 780], gap="medium")
@@ -305,8 +294,9 @@ def _settings(made: Visit, contest: Contest, registry: Registry, key: str, value
         return
 
     def set_value(name: str, value: Any) -> None:
-        settings = {**contest.settings, key: {**contest.settings.get(key, {}), name: value}}
-        change(made, registry, replace(contest, settings=settings))
+        now = made.contest or contest  # two settings may be moved before the page is drawn again
+        settings = {**now.settings, key: {**now.settings.get(key, {}), name: value}}
+        change(made, registry, replace(now, settings=settings))
 
     named = [k for k in own if not k.more and k.kind in ("int", "float") and values.get(k.name, k.default)][
         :SHOWN

@@ -91,3 +91,24 @@ def test_a_control_that_is_no_longer_on_the_page_fires_no_more(three):
     told = address(at)
     arrives(at, query, late)
     assert address(at) == told
+
+
+def test_compare_hears_late_too(three, monkeypatch):
+    """Its old address, and the values that its new energy has replaced, ask for nothing until the browser has heard,
+    however long that takes; after that they are a link and a choice."""
+    from dashboard import links
+
+    monkeypatch.setattr(links, "LAG", 0.0)
+    at = three("compare", {"budget": "5000", "n": "50", "seed": "3"})
+    before, _ = sent(at)
+    at.number_input(key="compare.seed").set_value(9).run()
+    told = address(at)
+    assert "seed=9" in told
+    for _ in range(2):
+        _, states = sent(at)
+        arrives(at, before, states)
+        assert (at.number_input(key="compare.seed").value, address(at)) == (9, told)
+    at.run()  # it sends the new address: it has heard
+    _, states = sent(at)
+    arrives(at, before, states)  # so this is a link
+    assert at.number_input(key="compare.seed").value == 3
