@@ -18,7 +18,7 @@ from dashboard.plot import stage as draw_stage
 from dashboard.stage import kind
 from ebm_plugins import ConfigError, RunSpec, stored
 from ebm_plugins.plans import Plan, plan
-from ebm_plugins.records import EXACTNESS, Family
+from ebm_plugins.records import Family, Unsaid, claim
 from ebm_plugins.registry import Registry
 from ebm_plugins.spaces import BinaryGrid, Plane, Vectors
 
@@ -31,6 +31,7 @@ BADGES = {
     "biased": ("yellow", "It settles on a density near the right one, not on it: smaller steps bring it closer."),
     "descent": ("gray", "It looks for low energy and does not sample: there is no density to compare with."),
 }  # fmt: skip
+UNSAID = ("gray", "Its author did not say what it targets. It is held against the density itself, as one that comes to it in the limit.")  # fmt: skip
 
 
 def lab(key: str) -> None:
@@ -38,7 +39,13 @@ def lab(key: str) -> None:
     engine = jobs.engine()
     registry = engine.registry
     family = registry.families[key]
-    visit = links.visit(key, registry)
+    try:
+        visit = links.visit(key, registry)
+    except ConfigError as nothing:  # there is nothing at all that it could be run on
+        with boundary(key, "page"):
+            _head(family, None, registry)
+        status.nothing_to_run(family, registry, nothing)
+        return
     if visit.missing or stored.missing(visit.spec.dataset):
         visit.missing = visit.missing or visit.spec.dataset
         with boundary(key, "page"):
@@ -114,13 +121,14 @@ def _refusal(job: Job) -> ConfigError | None:
     return job.error if job.over and isinstance(job.error, ConfigError) else None
 
 
-def _head(family: Family, made: Plan, registry: Registry) -> None:
+def _head(family: Family, made: Plan | None, registry: Registry) -> None:
     left, right = st.columns(COLUMNS, gap="medium", vertical_alignment="center")
     with left:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.title(plain(family.title), anchor=False, width="content")
-            colour, why = BADGES[made.exactness]
-            st.badge(EXACTNESS[made.exactness], color=colour, help=why)  # type: ignore[arg-type]
+            if made is not None:
+                colour, why = UNSAID if isinstance(made.exactness, Unsaid) else BADGES[made.exactness]
+                st.badge(claim(made.exactness), color=colour, help=why)  # type: ignore[arg-type]
             small(" · ".join(_provenance(family, registry)))
         st.markdown(family.summary)
     with right:

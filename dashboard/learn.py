@@ -13,7 +13,7 @@ from dashboard.addresses import page_of
 from dashboard.links import Visit
 from dashboard.notices import plain, small
 from ebm_plugins.plans import Plan
-from ebm_plugins.records import EXACTNESS, Family
+from ebm_plugins.records import Family, claim
 from ebm_plugins.registry import Registry
 
 MOST_SOURCE = 60_000
@@ -39,7 +39,7 @@ def draw(visit: Visit, made: Plan, registry: Registry) -> None:
         if made.sampler is not None:
             st.markdown(f"##### {plain(made.sampler.title)}")
             st.markdown(made.sampler.summary)
-            small(f"{EXACTNESS[made.exactness]}.")
+            small(f"{claim(made.exactness)}.")
         others = [name for name in family.presets]
         if others:
             st.markdown("##### Try next")

@@ -12,10 +12,12 @@ from dashboard.controls import number, words
 from dashboard.job import FAILED, QUEUED, REFUSED, SILENT, Job
 from dashboard.jobs import Engine
 from dashboard.links import Visit
-from dashboard.notices import notice, plain, powers, small
+from dashboard.notices import code, notice, plain, powers, small
 from dashboard.plot import figure
 from ebm_plugins import ConfigError, PluginError, curves
-from ebm_plugins.plans import Plan
+from ebm_plugins.plans import Plan, broken_datasets
+from ebm_plugins.records import Family
+from ebm_plugins.registry import Registry
 from ebm_plugins.runs import LimitError
 from ebm_plugins.stamps import compare
 
@@ -68,6 +70,24 @@ def _unusable(error: ConfigError | PluginError, made: Plan) -> None:
         "bad",
         "Not run.",
         f"{plain(error.field)}: {plain(boundary.sentence(error))} The last good run is shown.",
+    )
+
+
+def nothing_to_run(family: Family, registry: Registry, error: ConfigError) -> None:
+    """What is said of a family that no installed dataset is there for."""
+    if error.field != "data":
+        boundary.show(error, family.key, "page")
+        return
+    kinds = " or ".join(kind.__name__ for kind in family.accepts)
+    broken = broken_datasets(family, registry)
+    if broken:
+        more = " ".join(f"{code(key)} does not load: {plain(why)}" for key, why in broken.items())
+    else:
+        more = "A plugin can register one; it needs no rows where training needs none."
+    notice(
+        "bad",
+        "There is nothing to run this on.",
+        f"It takes data in {code(kinds)}, and none are installed. {more}",
     )
 
 

@@ -11,7 +11,7 @@ from dashboard.lab import BADGES
 from dashboard.table import Cell, Column, table
 from ebm_plugins import plans
 from ebm_plugins.link_values import base_specs
-from ebm_plugins.records import EXACTNESS, Family
+from ebm_plugins.records import EXACTNESS, Family, Unsaid
 from ebm_plugins.registry import Registry
 
 COLUMNS = (
@@ -59,9 +59,10 @@ def row(family: Family, registry: Registry) -> list[Cell]:
 
 
 def exactness(family: Family, registry: Registry) -> str:
-    """What the family's page opens on; empty where it opens on nothing that runs."""
+    """What the family's page opens on; empty where it opens on nothing that runs, or its author did not say."""
     try:
-        return plans.plan(next(iter(base_specs(family).values())), registry).exactness
+        opens = plans.plan(next(iter(base_specs(family).values())), registry).exactness
+        return "" if isinstance(opens, Unsaid) else opens
     except Exception:  # a record of a stranger: its own page says what is wrong with it
         return ""
 

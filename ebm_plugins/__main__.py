@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from ebm_plugins.records import EXACTNESS
+from ebm_plugins.records import claim
 
 if TYPE_CHECKING:
     from ebm_plugins.records import Family, Run, Sampler
@@ -235,7 +235,7 @@ def _summary(made: Run, registry: Registry) -> Iterator[str]:
         if last:
             yield f"{part:<12} " + ", ".join(last)
     yield f"states       {len(made.sampling.last)} in {made.space.describe()}"
-    yield f"exactness    {EXACTNESS[made.exactness]}"
+    yield f"exactness    {claim(made.exactness)}"
     yield f"spec         {runs.spec_digest(made.spec, registry)}"
     yield f"result       {runs.result_digest(made)}"
     yield f"environment  {runs.environment_tag()}"

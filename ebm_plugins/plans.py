@@ -149,18 +149,19 @@ def offered_samplers(
 
 
 def offered_datasets(family: Family, registry: Registry, train_config: Any) -> dict[str, str]:
-    """Key → title of the datasets this family can be run on: bare spaces only where it has nothing to learn.
+    """Key → title of the datasets this family can be run on: bare spaces only where it has nothing to learn, or where
+    there is nothing else (training then says whether it can do without rows).
 
     One that does not load is left out (:func:`broken_datasets` says why), so that it costs nobody else anything.
     """
     needs = family.needs_data(train_config)
-    offered = {}
+    offered, bare = {}, {}
     for key, dataset in registry.datasets.items():
         if isinstance(dataset.space, family.accepts):
             data = _loaded(dataset)
-            if isinstance(data, Data) and not (needs and data.bare):
-                offered[key] = dataset.title
-    return offered
+            if isinstance(data, Data):
+                (bare if needs and data.bare else offered)[key] = dataset.title
+    return offered or bare
 
 
 def broken_datasets(family: Family, registry: Registry) -> dict[str, str]:

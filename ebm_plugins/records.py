@@ -45,6 +45,15 @@ EXACTNESS = {
 }
 
 
+class Unsaid(str):
+    """A claim that a record's author did not make: it is held to it all the same, and never said to claim it."""
+
+    __slots__ = ()
+
+
+UNSAID = Unsaid("asymptotic")
+
+
 class ConfigError(ValueError):
     """A value that cannot be used, named by the control that can mend it.
 
@@ -159,7 +168,7 @@ class Sampler:
     config: type[BaseModel]
     sample: Callable[[Target, Any, Rng, Array], Iterator[Snapshot]]
     needs_gradient: bool = False
-    exactness: str | Callable[[Any], str] = "asymptotic"
+    exactness: str | Callable[[Any], str] = UNSAID
     lens: Lens | None = None
     reversible: bool | Callable[[Any], bool] = False
     example: RunSpec | None = None
@@ -207,7 +216,7 @@ class Family:
     log_partition: Callable[[Params], float | None] | None = None
     bracket: Callable[[Params, Rng, int], tuple[float, float, float]] | None = None
     support: Callable[[Params, Array], Array] | None = None
-    exactness: str | Callable[[Any], str] = "asymptotic"
+    exactness: str | Callable[[Any], str] = UNSAID
     methods: tuple[str, ...] = ()
     clamps: bool = False
     lens: Lens | None = None
@@ -236,6 +245,11 @@ class Family:
 def exactness_of(record: Family | Sampler, config: Any) -> str:
     """What ``sample`` targets under this config: a key of :data:`EXACTNESS`."""
     return record.exactness(config) if callable(record.exactness) else record.exactness
+
+
+def claim(exactness: str) -> str:
+    """What a record says of its exactness, in words."""
+    return "Exactness not said" if isinstance(exactness, Unsaid) else EXACTNESS[exactness]
 
 
 def reversible_of(record: Family | Sampler, config: Any) -> bool:
@@ -354,6 +368,6 @@ class PluginError(RuntimeError):
 
 __all__ = [
     "EXACTNESS", "LESSONS", "Array", "ConfigError", "Configs", "Data", "Dataset", "Failure", "Family", "Lens", "Lesson", "Params",
-    "PluginError", "Run", "Sampler", "Sampling", "Snapshot", "Target", "Training", "exactness_of", "reversible_of",
+    "PluginError", "Run", "Sampler", "Sampling", "Snapshot", "Target", "Training", "Unsaid", "claim", "exactness_of", "reversible_of",
     "stationary_of",
 ]  # fmt: skip

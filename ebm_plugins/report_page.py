@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ebm_plugins import charts_svg, curves, digests, framed, numbers
-from ebm_plugins.records import EXACTNESS, Run
+from ebm_plugins.records import Run, claim
 from ebm_plugins.registry import Registry
 from ebm_plugins.runs import environment_tag, result_digest, spec_digest
 from ebm_plugins.spaces import BinaryGrid
@@ -78,7 +78,7 @@ def page(run: Run, registry: Registry, link: str) -> str:
     diagnostics = [curves.energy_traces(run)]
     parts = [
         f"<h1>{_(title)}</h1>",
-        f'<p class="muted">{_(about)}. {_(EXACTNESS[run.exactness])}.</p>',
+        f'<p class="muted">{_(about)}. {_(claim(run.exactness))}.</p>',
         verdict,
         f'<figure class="stage">{stage}<figcaption>{moment}: {_(shown)}.</figcaption></figure>',
         _section(

@@ -116,6 +116,11 @@ def execute(
                 raise
             wanted = "data with rows, since this model learns from them"  # whatever its train complained of
             raise ConfigError("data", wanted, f"{made.spec.dataset}, which has none") from error
+        except PluginError as error:
+            if not made.data.bare:
+                raise
+            hint = f"The data, {made.spec.dataset}, have no rows: where training needs none, it must not read them."
+            raise PluginError(error.plugin, error.part, f"{error.message} {hint}") from error
     params = training.params
     x = starts.draw(made.spec.start or starts.Noise(), made.data, made.space, rng_start)
     free = made.free
