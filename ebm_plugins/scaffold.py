@@ -144,6 +144,9 @@ readme = "README.md"
 requires-python = ">=3.11"
 dependencies = ["ebm-plugins"]
 
+[project.optional-dependencies]
+test = ["pytest"]
+
 [project.entry-points.ebm_plugins]
 {key} = "{module}"
 
@@ -157,11 +160,13 @@ A model family for ebm-plugins: energy, training and sampling in `{module}.py`, 
 `ebm_plugins` in `pyproject.toml`.
 
 ```sh
-pip install -e .
+pip install -e '.[test]'
 python -m ebm_plugins check {key}   # what holds, and what does not
 pytest                              # the same as tests, and your own
-streamlit run dashboard             # in a checkout of ebm-plugins: its page is there
 ```
+
+Its page is there as soon as it is installed beside `ebm-plugins[dashboard]`: in a checkout of that project,
+`pip install -e '.[dashboard]'`, then `streamlit run dashboard`.
 """
 
 

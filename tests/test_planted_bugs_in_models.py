@@ -334,6 +334,7 @@ def test_each_bug_is_caught_by_the_check_that_should(name: str, plant: Plant, eb
     assert result.outcome == "fail", (
         f"{name}: {check} says {result.outcome}: {result.figure} {result.message}"
     )
+    assert not result.message.startswith("it raised"), result.message
 
 
 def test_the_same_without_a_bug_passes_everything(plant: Plant, ebm_registry: Any) -> None:

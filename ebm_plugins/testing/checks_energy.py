@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from ebm_plugins.exact import truth_of
-from ebm_plugins.records import Array, Params
-from ebm_plugins.testing.kit import Finding, Skip, check, require
+from ebm_plugins.records import FAULTS, Array, Params
+from ebm_plugins.testing.kit import Finding, Skip, Wrong, check, require
 from ebm_plugins.testing.subject import Subject
 
 SAME = 1e-6  # of the largest energy: rounding in another order, in single precision at worst
 SLOPE = 2e-5  # of the steepest slope
+CROWD = 5_000  # strangers: more than a tile of 4,096
+FAR = 10.0  # times as far out as the points are
 
 
 @check("family")
@@ -20,28 +22,33 @@ def energy_shape(subject: Subject) -> Finding:
     energies = subject.energies
     require(isinstance(energies, np.ndarray), f"energy returned {type(energies).__name__}, not an array")
     for n in (len(subject.points), 1, 0):
-        found = family.energy(params, subject.points[:n].copy())
+        try:
+            found = family.energy(params, subject.points[:n].copy())
+        except FAULTS as error:
+            raise Wrong(f"energy of {n} rows raised {type(error).__name__}: {error}") from error
         require(
             isinstance(found, np.ndarray), f"energy of {n} rows is a {type(found).__name__}, not an array"
         )
         require(found.shape == (n,), f"energy of {n} rows has shape {found.shape}, not ({n},)")
         require(found.dtype.kind == "f", f"energies are {found.dtype}, not floats")
+        require(found.dtype.itemsize >= 4, f"energies are {found.dtype}: that is too coarse to sample by")
         require(np.isfinite(found).all(), f"{(~np.isfinite(found)).sum()} of {n} energies are not finite")
     return Finding(f"{energies.min():.4g} to {energies.max():.4g}")
 
 
 @check("family")
 def energy_rows_independent(subject: Subject) -> Finding:
-    """The energy of a row does not depend on the others: alone, in another order, or among strangers it is the same to
-    a millionth."""
+    """The energy of a row does not depend on the others: alone, in another order, or among strangers, few and 5,000, it
+    is the same to a millionth."""
     family, params, x, energies = subject.family, subject.params, subject.points, subject.energies
     order = subject.rng("order").permutation(len(x))
-    strange = np.vstack([x, subject.space.noise(40, subject.rng("strangers"))])
+    strange = np.vstack([x, subject.space.noise(CROWD, subject.rng("strangers"))])
     scale = max(1.0, float(np.abs(energies).max()))
     others = {
         "alone": np.concatenate([family.energy(params, row[None].copy()) for row in x]),
         "in another order": family.energy(params, x[order].copy())[np.argsort(order)],
-        "among others": family.energy(params, strange)[: len(x)],
+        "among others": family.energy(params, strange[: len(x) + 40].copy())[: len(x)],
+        f"among {CROWD:,} others": family.energy(params, strange)[: len(x)],
     }
     worst = 0.0
     for how, found in others.items():
@@ -128,33 +135,50 @@ def gradient_shape(subject: Subject) -> None:
 
 @check("family")
 def gradient_matches(subject: Subject) -> Finding:
-    """The gradient is that of the energy: central differences in double precision at two widths, extrapolated. The
-    tolerance is twice their disagreement, the rounding of the energies, and 2e-5 of the steepest slope."""
-    family, params = subject.family, subject.params
-    if family.gradient is None:
+    """The gradient is that of the energy, also ten times as far out: central differences at two widths, extrapolated. The
+    tolerance is twice their disagreement, the rounding of the energies (in the precision that they come in), and 2e-5
+    of the steepest slope."""
+    if subject.family.gradient is None:
         raise Skip("it has no gradient")
     subject.energies  # noqa: B018  (skips where there are none)
-    x = subject.points if subject.space.discrete else np.vstack([subject.points, 0.5 * subject.points])
-    slope = np.asarray(family.gradient(params, x.copy()))
-    wide, size = _differences(subject, x, 2e-3)
-    narrow, _ = _differences(subject, x, 1e-3)
+    x = subject.points
+    near = x if subject.space.discrete else np.vstack([x, 0.5 * x])
+    worst = _slope_error(subject, near)
+    if not subject.space.discrete:
+        _slope_error(subject, FAR * x)
+    return Finding(f"{worst:.1e}")
+
+
+def _slope_error(subject: Subject, x: Array) -> float:
+    """The largest error of the gradient at x (n, dim), in parts of the steepest slope; Wrong where it is too large. Far
+    out, a row whose energies are not finite says nothing."""
+    assert subject.family.gradient is not None
+    slope = np.asarray(subject.family.gradient(subject.params, x.copy()))
+    eps = np.finfo(subject.energies.dtype).eps
+    width = 1e-3 if eps < 1e-12 else 0.05
+    wide, _ = _differences(subject, x, 2.0 * width)
+    narrow, size = _differences(subject, x, width)
     estimate = (4.0 * narrow - wide) / 3.0
-    rounding = 20 * np.finfo(float).eps * size / 1e-3
+    told = np.isfinite(estimate).all(axis=1)
+    x, slope, wide, narrow, estimate = (a[told] for a in (x, slope, wide, narrow, estimate))
+    if not len(x):
+        return 0.0
+    rounding = 20 * eps * float(size[told].max()) / width
     scale = max(1.0, float(np.abs(estimate).max()))
     tolerance = 2.0 * np.abs(narrow - wide) + rounding + SLOPE * scale
-    error = np.abs(slope - estimate)
+    error = np.where(np.isfinite(slope), np.abs(slope - estimate), np.inf)
     row, column = np.unravel_index(int(np.argmax(error - tolerance)), error.shape)
     require(
         error[row, column] <= tolerance[row, column],
         f"∂E/∂x[{column}] at {np.round(x[row], 3).tolist()}: the gradient says {slope[row, column]:.6g}, differences "
         f"of the energy say {estimate[row, column]:.6g}",
     )
-    return Finding(f"{error.max() / scale:.1e}")
+    return float(error.max()) / scale
 
 
-def _differences(subject: Subject, x: Array, width: float) -> tuple[Array, float]:
-    """Central differences (n, dim) of the energy, and the largest energy met."""
-    out, top = np.empty(x.shape), 0.0
+def _differences(subject: Subject, x: Array, width: float) -> tuple[Array, Array]:
+    """Central differences (n, dim) of the energy, and the largest energy met (n,)."""
+    out, top = np.empty(x.shape), np.zeros(len(x))
     for column in range(x.shape[1]):
         step = np.zeros(x.shape[1])
         step[column] = width
@@ -162,7 +186,7 @@ def _differences(subject: Subject, x: Array, width: float) -> tuple[Array, float
             np.asarray(subject.family.energy(subject.params, x + s), dtype=float) for s in (step, -step)
         )
         out[:, column] = (ahead - behind) / (2.0 * width)
-        top = max(top, float(np.abs(ahead).max(initial=0.0)))
+        top = np.maximum(top, np.abs(ahead))
     return out, top
 
 

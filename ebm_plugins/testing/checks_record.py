@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import FrozenInstanceError, replace
 from typing import Any
@@ -18,7 +19,8 @@ from ebm_plugins.runs import resolve
 from ebm_plugins.spaces import Plane
 from ebm_plugins.specs import RunSpec
 from ebm_plugins.testing.kit import Finding, Skip, Wrong, check, require
-from ebm_plugins.testing.subject import Subject, variants
+from ebm_plugins.testing.subject import Subject
+from ebm_plugins.testing.varied import variants
 
 MOST_CELLS = 9
 
@@ -134,7 +136,8 @@ def claims_known(subject: Subject) -> Finding:
 
 @check("family", "sampler")
 def lens_complete(subject: Subject) -> None:
-    """Its row in the unification table has no empty cell, and its LaTeX has no dollar signs and closed braces."""
+    r"""Its row in the unification table has no empty cell, and its LaTeX has no dollar signs; braces, and \left with
+    \right, open before they close."""
     lens = subject.record.lens
     if lens is None:
         raise Skip("it has no lens")
@@ -144,7 +147,21 @@ def lens_complete(subject: Subject) -> None:
         value = getattr(lens, name)
         require(isinstance(value, str) and value.strip(), f"lens.{name} is empty")
     require("$" not in lens.energy, "lens.energy is LaTeX without dollar signs")
-    require(lens.energy.count("{") == lens.energy.count("}"), "lens.energy: its braces do not match")
+    for name in ("energy", "formula"):
+        for opens, closes in (("{", "}"), (r"\left", r"\right")):
+            require(
+                _paired(getattr(lens, name), opens, closes), f"lens.{name}: {opens} and {closes} do not match"
+            )
+
+
+def _paired(text: str, opens: str, closes: str) -> bool:
+    r"""Whether each ``opens`` is closed after it; \{ and \} are signs, not braces, and \leftarrow is no \left."""
+    depth = 0
+    for sign in re.findall(r"\\[A-Za-z]+|\\.|.", text, re.DOTALL):
+        depth += (sign == opens) - (sign == closes)
+        if depth < 0:
+            return False
+    return depth == 0
 
 
 @check("family")

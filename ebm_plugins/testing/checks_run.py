@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from ebm_plugins.runs import result_digest, run
+from ebm_plugins.config import knobs
+from ebm_plugins.records import FAULTS, ConfigError
+from ebm_plugins.runs import execute, result_digest, run
+from ebm_plugins.testing.checks_training import global_state
 from ebm_plugins.testing.kit import Finding, Skip, Wrong, check, require
 from ebm_plugins.testing.subject import Subject
+from ebm_plugins.testing.varied import LENGTHS, changed
 
 
 @check("family", "sampler")
@@ -39,17 +44,84 @@ def figures_draw(subject: Subject) -> Finding:
                 figure = draw(run)
             except Exception as error:
                 raise Wrong(f"‘{title}’ raised {type(error).__name__}: {error}") from error
-            require(
-                hasattr(figure, "to_plotly_json"),
-                f"‘{title}’ is a {type(figure).__name__}, not a Plotly figure",
-            )
+            _figure(title, figure)
             texts.append(figure.to_json())
         require(texts[0] == texts[1], f"‘{title}’ is another figure when drawn again")
         content = json.loads(texts[0])
         shown = content["data"] or content["layout"].get("annotations")
         require(shown, f"‘{title}’ is empty")
+        require(_visible(figure), f"‘{title}’ shows nothing: all of its coordinates are NaN")
     require(before == (result_digest(run), run.sampling.frames.tobytes()), "drawing edited the run")
     return Finding(f"{len(figures)} figures")
+
+
+def _figure(title: str, figure: object) -> Any:
+    """The figure, when it is one: a trace is not, though it can be written as JSON, too."""
+    from plotly.basedatatypes import BaseFigure
+
+    require(isinstance(figure, BaseFigure), f"‘{title}’ is a {type(figure).__name__}, not a Plotly figure")
+    return figure
+
+
+def _visible(figure: Any) -> bool:
+    """Whether some trace has a coordinate that is a number, or has none that could be (a table, a picture)."""
+    blank = []
+    for trace in figure.data:
+        axes = [
+            np.asarray(trace[name]) for name in ("x", "y", "z") if name in trace and trace[name] is not None
+        ]
+        axes = [axis for axis in axes if axis.dtype.kind == "f" and axis.size]
+        blank.append(any(np.isnan(axis).all() for axis in axes))
+    return not (blank and all(blank))
+
+
+@check("family")
+def studies_draw(subject: Subject) -> Finding:
+    """Each study, as short as its config's ``epochs`` and ``steps`` allow, yields a Plotly figure first, with something in
+    it, and can be stopped there; it draws from its rng alone."""
+    studies = subject.family.studies
+    if not studies:
+        raise Skip("it has no studies")
+    for title, (model, function) in studies.items():
+        lengths = [knob for knob in knobs(model) if knob.name in LENGTHS and knob.ge is not None]
+        config = changed(model(), **{knob.name: knob.ge for knob in lengths})
+        before = global_state()
+        try:
+            stream = iter(function(config, subject.rng("study", title)))
+            figure = next(stream, None)
+            if hasattr(stream, "close"):
+                stream.close()
+        except FAULTS as error:
+            raise Wrong(f"the study ‘{title}’ raised {type(error).__name__}: {error}") from error
+        require(figure is not None, f"the study ‘{title}’ ended without a figure")
+        content = json.loads(_figure(title, figure).to_json())
+        require(
+            content["data"] or content["layout"].get("annotations"), f"the study ‘{title}’: an empty figure"
+        )
+        require(before == global_state(), f"the study ‘{title}’ draws from a global generator instead of rng")
+    return Finding(f"{len(studies)} studies")
+
+
+@check("family")
+def presets_run(subject: Subject) -> Finding:
+    """Every preset and lesson of its own begins: its training and its sampling yield a first snapshot, as the host runs
+    them."""
+    family = subject.family
+    specs = {f"preset ‘{name}’": spec for name, spec in family.presets.items()}
+    specs |= {f"lesson ‘{one.title}’": one.spec for one in family.lessons if one.spec.family == family.key}
+    if not specs:
+        raise Skip("it has no presets")
+    for name, spec in specs.items():
+        events = execute(replace(spec, train_stop=1, sample_stop=1), subject.registry)
+        try:
+            for event in events:
+                if getattr(event, "phase", "") == "truth":
+                    break
+        except (*FAULTS, ConfigError) as error:
+            raise Wrong(f"the {name} does not run: {error}") from error
+        finally:
+            events.close()  # type: ignore[attr-defined]
+    return Finding(f"{len(specs)} begun")
 
 
 @check("family")

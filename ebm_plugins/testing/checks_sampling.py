@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import random
+from functools import partial
 from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from ebm_plugins.keeping import check_snapshot, check_states
-from ebm_plugins.records import Array, PluginError
-from ebm_plugins.testing.checks_training import _global_state, same
-from ebm_plugins.testing.kit import Finding, Wrong, check, require
-from ebm_plugins.testing.subject import Case, Subject, _changed, lasting, variants
+from ebm_plugins.records import Array, ConfigError, PluginError
+from ebm_plugins.testing.checks_training import global_state, is_float, same
+from ebm_plugins.testing.kit import Finding, Skip, Wrong, check, require
+from ebm_plugins.testing.subject import Case, Subject
+from ebm_plugins.testing.varied import changed, lasting, variants
 
 CHAINS, SNAPSHOTS = 12, 5
+MOVERS = 4_000
+SLACK = (2 * math.log(1e11) / MOVERS) ** 0.5  # Hoeffding: 1e-11 a config, for up to 100 of them
 
 
 def _stream(case: Case, *words: object, config: Any = None, x: Array | None = None) -> Any:
@@ -59,6 +64,7 @@ def _looked_at(case: Case, name: str, config: Any, x: Array) -> int:
             rate = checked.metrics.get("acceptance", 0.5)
             require(-1e-9 <= rate <= 1 + 1e-9, f"{name}: an acceptance of {rate}")
             for metric, value in checked.metrics.items():
+                require(is_float(value), f"{name}: the metric {metric!r} is {value!r}; make it a float")
                 require(not np.isinf(value), f"{name}: the metric {metric!r} is infinite")
             count += 1
     except PluginError as error:
@@ -76,9 +82,9 @@ def sample_repeatable(subject: Subject) -> Finding:
         for salt in (1, 2):
             np.random.seed(salt)  # noqa: NPY002
             random.seed(salt)
-            before = _global_state()
+            before = global_state()
             streams.append([(np.array(s.value), dict(s.metrics)) for s in _stream(case)])
-            require(before == _global_state(), "sampling draws from a global generator instead of rng")
+            require(before == global_state(), "sampling draws from a global generator instead of rng")
         require(len(streams[0]) == len(streams[1]), "the same seed gives a stream of another length")
         for step, ((a, m), (b, n)) in enumerate(zip(*streams, strict=True)):
             require(
@@ -108,6 +114,63 @@ def sample_snapshots_kept(subject: Subject) -> Finding:
             require(np.array_equal(value, copy), f"the states of snapshot {step} were edited by a later one")
         count += len(kept)
     return Finding(f"{count} snapshots")
+
+
+@check("family", "sampler")
+def sample_rows_stay(subject: Subject) -> Finding:
+    """A row is one chain from its start to its end: with the same random numbers, another start of a row leaves the
+    others alone, or moves that row, or (where random numbers are used as they are needed) all of them; it never shows
+    in another row alone. Traces and effective draws are of one chain each."""
+    for case in subject.cases:
+        x, other = (case.start(CHAINS, subject.rng("rows", i)) for i in range(2))
+        config, rng = lasting(case.config, 2), partial(subject.rng, "rows stay", case.label)
+        base = [np.array(s.value) for s in islice(case.stream(config, rng(), x.copy()), 2)]
+        own: list[int] = []
+        moved: list[dict[int, int]] = [{} for _ in base]
+        for row in range(CHAINS):
+            start = x.copy()
+            start[row] = other[row]
+            for step, snapshot in enumerate(islice(case.stream(config, rng(), start), len(base))):
+                rows = np.flatnonzero((base[step] != np.asarray(snapshot.value)).any(axis=1))
+                own += [row] if row in rows else []
+                if len(rows) == 1 and rows[0] != row:
+                    moved[step][row] = int(rows[0])
+        for found in moved:
+            mixed = len(found) >= 3 and len(found) > len(own) and len(set(found.values())) == len(found)
+            shown = ", ".join(f"{a} in row {b}" for a, b in list(found.items())[:3])
+            require(not mixed, f"{case.named('')} rows are mixed up: row {shown}".strip())
+    return Finding(f"{len(subject.cases) * CHAINS} starts")
+
+
+@check("family", "sampler", false_alarm=1e-9)
+def acceptance_counts(subject: Subject) -> Finding:
+    """Where the metrics have an ``acceptance``, it is no larger than the share of chains that have moved: an accepted
+    proposal of a continuous state is another state. So for each variant of the config; false alarm by Hoeffding."""
+    figures = []
+    for case in subject.cases:
+        if case.space.discrete or case.plan.family.support is not None:
+            continue
+        for name, config in variants(case.config).items():
+            x = case.start(MOVERS, subject.rng("moves", case.label))
+            short = lasting(config, 1)
+            try:
+                snapshot = next(
+                    iter(case.stream(short, subject.rng("moving", case.label, name), x.copy())), None
+                )
+            except ConfigError:
+                continue
+            if snapshot is None or "acceptance" not in snapshot.metrics:
+                continue
+            share = float((np.asarray(snapshot.value) != x).any(axis=1).mean())
+            said = float(snapshot.metrics["acceptance"])
+            require(
+                not said > share + SLACK,
+                f"{case.named(name)} an acceptance of {said:.2f}, and {share:.2f} of the chains moved".strip(),
+            )
+            figures.append(f"{said:.2f} ≤ {share:.2f}")
+    if not figures:
+        raise Skip("it reports no acceptance on a continuous space")
+    return Finding(figures[0])
 
 
 @check("family", "sampler")
@@ -157,7 +220,7 @@ def sample_counts_steps(subject: Subject) -> Finding:
             continue
         for steps, every in ((7, 1), (7, 3), (8, 4)):
             given = {"steps": steps, "every": every} if "every" in fields else {"steps": steps}
-            config = _changed(case.config, **given)
+            config = changed(case.config, **given)
             expected = -(-config.steps // getattr(config, "every", 1))
             x = case.start(CHAINS, subject.rng("start"))
             count = sum(1 for _ in islice(case.stream(config, subject.rng("counts"), x), 4 * expected + 4))

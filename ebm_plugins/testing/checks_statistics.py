@@ -14,7 +14,8 @@ from ebm_plugins.runs import length_of
 from ebm_plugins.testing.cells import drawn
 from ebm_plugins.testing.kit import Finding, Skip, check, require
 from ebm_plugins.testing.statistics import ALARM, Evidence, confirm, pairing_test, rank_test, two_sample_test
-from ebm_plugins.testing.subject import Case, Subject, _changed, lasting, variants
+from ebm_plugins.testing.subject import Case, Subject
+from ebm_plugins.testing.varied import changed, lasting, variants
 
 CHAINS = 3_000  # of a drift test at its first stage; twice as many at each further one
 SETTLING = 150  # snapshots from the start after which a kernel is first compared with the exact answer
@@ -166,8 +167,10 @@ def _ranks(subject: Subject, case: Case, config: Any, label: str, stage: int) ->
 
 @check("family", "sampler", false_alarm=ALARM)
 def chains_independent(subject: Subject) -> Finding:
-    """Chains that begin in one state go their own ways: no more equal or correlated between neighbours, halves, or
-    blocks of 4,096 than in random order. Exact p-value. Skipped where it descends."""
+    """Chains that begin in one state go their own ways: no more equal or correlated between neighbours, halves, blocks of
+    4,096, or first and last than in random order. What claims to be reversible says, too, that no two chains share a
+    random number: two seeds then lead to one distribution. (Where chains share, say, which cell is next, each still
+    keeps the target, and exact draws stay independent: that is allowed.) Exact p-values. Skipped where it descends."""
     tests: dict[str, Test] = {}
     for case in subject.cases:
         if case.exactness(case.config) not in ("exact", "asymptotic", "biased"):
@@ -175,6 +178,8 @@ def chains_independent(subject: Subject) -> Finding:
         if not _noisy(subject, case):
             continue
         tests[case.label] = partial(_pairs, subject, case)
+        if reversible_of(case.record, case.config):
+            tests[f"{case.label} between two seeds".strip()] = partial(_seeds, subject, case)
         x = np.repeat(case.origin, 64, axis=0)
         states = case.after(case.config, subject.rng("alike"), x, 3)
         alike = len(np.unique(states, axis=0))
@@ -182,6 +187,13 @@ def chains_independent(subject: Subject) -> Finding:
     if not tests:
         raise Skip("it does not draw at random")
     return _judge(confirm(tests), "chains are not independent")
+
+
+def _seeds(subject: Subject, case: Case, stage: int) -> float:
+    n = CHAINS << stage
+    x = np.repeat(case.origin, n, axis=0)
+    a, b = (case.after(case.config, subject.rng("seeds", case.label, stage, i), x, 3) for i in range(2))
+    return _alike(case, a, b, subject.rng("seeds", case.label, stage))
 
 
 def _noisy(subject: Subject, case: Case) -> bool:
@@ -230,14 +242,19 @@ def every_is_steps(subject: Subject) -> Finding:
 
 def _blocked(case: Case, rng: np.random.Generator, x: Array) -> Array:
     fields = type(case.config).model_fields
-    config = _changed(case.config, **({"steps": 4} if "steps" in fields else {}), every=4)
+    config = changed(case.config, **({"steps": 4} if "steps" in fields else {}), every=4)
     return np.array(next(iter(case.stream(config, rng, x.copy()))).value, dtype=float)
 
 
 def _blocks(subject: Subject, case: Case, stage: int) -> float:
     rng, n = subject.rng("blocks", case.label, stage), CHAINS << stage
     x = np.repeat(case.origin, n, axis=0)
-    a, b = _blocked(case, rng, x), case.after(case.config, rng, x, 4)
+    return _alike(case, _blocked(case, rng, x), case.after(case.config, rng, x, 4), rng)
+
+
+def _alike(case: Case, a: Array, b: Array, rng: np.random.Generator) -> float:
+    """Exact p-value of: two sets of states (n, dim) come from one distribution, each state by itself."""
+    n = len(a)
     both = np.vstack([a, b])
     rows, index = np.unique(both.round(9), axis=0, return_inverse=True)
     index = index.ravel()
@@ -262,7 +279,7 @@ def bias_small(subject: Subject) -> Finding:
             continue
         exact, rng = case.exact(case.config), subject.rng("bias", case.label)
         config = (
-            _changed(case.config, every=10**9) if "every" in type(case.config).model_fields else case.config
+            changed(case.config, every=10**9) if "every" in type(case.config).model_fields else case.config
         )
         stream = case.stream(config, rng, exact.draw(CHAINS, rng))
         last = None

@@ -14,7 +14,8 @@ from typing import Any
 from ebm_plugins.records import FAULTS, Family, Sampler
 from ebm_plugins.registry import Registry
 from ebm_plugins.testing.kit import CHECKS, Skip, Wrong
-from ebm_plugins.testing.subject import Subject, variants
+from ebm_plugins.testing.subject import Subject
+from ebm_plugins.testing.varied import variants
 
 NAME = "EXPECTED_FAILURES"
 VARIED = ("no_drift", "sampled_is_exact", "rank_uniform")  # the checks that a variant can be left out of

@@ -143,10 +143,32 @@ REFERENCES: Mapping[type[Space], Reference] = MappingProxyType(
 )
 
 
+LAMPS = Dataset(
+    key="kit-lamps",
+    title="The kit's lamps",
+    summary="Four cells that are on more or less often, and not independently: something to learn for any family.",
+    space=BinaryGrid(2, 2),
+    load=lambda: Data(x=_lamps(), space=BinaryGrid(2, 2), name="lamps"),
+)
+
+
+def _lamps() -> Array:
+    """(16, 4): the first cell is on in 12 rows, the last in 3, and neighbours agree."""
+    rows = {
+        (1, 1, 0, 0): 6,
+        (1, 1, 1, 0): 3,
+        (1, 0, 1, 1): 2,
+        (1, 0, 0, 0): 1,
+        (0, 0, 0, 0): 3,
+        (0, 1, 0, 1): 1,
+    }
+    return np.repeat(np.array(list(rows), dtype=float), list(rows.values()), axis=0)
+
+
 def with_references(registry: Registry) -> Registry:
     """The registry with the kit's own energies in it."""
     families = {r.family.key: r.family for r in REFERENCES.values()}
-    datasets = {r.dataset.key: r.dataset for r in REFERENCES.values()}
+    datasets = {d.key: d for d in (LAMPS, *(r.dataset for r in REFERENCES.values()))}
     return replace(
         registry,
         families=MappingProxyType({**registry.families, **families}),

@@ -117,7 +117,8 @@ def _uneven(counts: Array) -> Array:
 
 def pairing_test(values: Array, lags: Sequence[int], rng: Rng) -> float:
     """Are chains independent? ``values`` (n, f) of chains that all began alike; the statistics are the correlation and
-    the number of equal values between chains a lag apart, against chains in random order. Exact for exchangeable chains.
+    the number of equal values between chains a lag apart, and between the first and the last, the second and the last
+    but one ..., against chains in random order. Exact for exchangeable chains.
     """
     values = np.asarray(values, dtype=float)
     centred = values - values.mean(axis=0)
@@ -127,9 +128,10 @@ def pairing_test(values: Array, lags: Sequence[int], rng: Rng) -> float:
     def statistics(order: Array) -> Array:
         v, w = centred[order], labels[order]
         found = []
-        for lag in lags:
-            found += list(np.abs((v * np.roll(v, lag, axis=0)).sum(axis=0)))
-            found.append(float((w == np.roll(w, lag)).sum()))
+        partners = [(np.roll(v, lag, axis=0), np.roll(w, lag)) for lag in lags]
+        for u, labels_of_u in (*partners, (v[::-1], w[::-1])):
+            found += list(np.abs((v * u).sum(axis=0)))
+            found.append(float((w == labels_of_u).sum()))
         return np.array(found)
 
     n = len(values)

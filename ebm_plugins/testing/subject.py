@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from types import MappingProxyType
 from typing import Any
@@ -13,10 +14,9 @@ from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from ebm_plugins import starts
-from ebm_plugins.config import knobs
 from ebm_plugins.exact import truth_of
 from ebm_plugins.plans import MAX_SEED, Plan, offered_datasets, plan
 from ebm_plugins.records import (
@@ -40,11 +40,12 @@ from ebm_plugins.targets import bind, embed
 from ebm_plugins.testing.cells import Exact, drawn, listed
 from ebm_plugins.testing.kit import Skip, Wrong
 from ebm_plugins.testing.reference import REFERENCES, wells_draw, with_references
+from ebm_plugins.testing.varied import lasting, variants
 
-LENGTHS = ("steps", "epochs", "every")  # of a run, which the kit sets itself
 MOST_SNAPSHOTS = 2_000
 SMALL = (
     "kit-plane",
+    "kit-lamps",
     "bars-and-stripes-2x2",
     "bars-and-stripes-3x3",
     "two-moons",
@@ -148,9 +149,28 @@ class Subject:
             own = replace(made, x=np.array(made.x))  # writable: what edits it is for energy_pure to say
             for snapshot in self.train(data=own):
                 ends = [*ends[:1], {name: np.array(value) for name, value in snapshot.value.items()}]
+            self._unsettle(ends)
             return tuple(ends) or self._untrained()
         except FAULTS as error:
             raise Skip(f"training fails, see train_snapshots ({type(error).__name__}: {error})") from error
+
+    def _unsettle(self, ends: list[Params]) -> None:
+        """Call energy, gradient, log_partition and sample with other params before anything else does: what a plugin
+        keeps of its first call is then wrong for every check."""
+        family, made = self.family, self.plans[0]
+        others = ends[:1]
+        if len(ends) < 2:
+            configs = list(variants(made.train_config).values())[1:4]
+            others = [s.value for config in configs for s in _first(partial(self.train, config))]
+        for params in others:
+            x = made.space.noise(3, self.rng("unsettle"))
+            for function in (family.energy, family.gradient):
+                if function is not None:
+                    _tried(partial(function, params, x.copy()))
+            if family.log_partition is not None:
+                _tried(partial(family.log_partition, params))
+            config = lasting(made.sample_config if made.sampler is None else family.sample_config(), 1)
+            _first(partial(family.sample, params, config, self.rng("unsettle"), x))
 
     def _untrained(self) -> tuple[Params, ...]:
         raise ValueError("it yields nothing")
@@ -196,6 +216,8 @@ class Subject:
                 f"{label}, {made.family.key}" if label and not made.family.key.startswith("kit-") else label
             )
             found.append(Case(self, label, made, params, wells_draw if closed else None))
+            if self.kind == "sampler" and made.family.key.startswith("kit-"):
+                found[-1].unsettle()
         if self.kind == "family" and self.family.clamps and self.space.dim > 1:
             free = np.arange(self.space.dim) % 3 != 1
             found.append(Case(self, "clamped", self.plans[0], self.params, None, free))
@@ -209,6 +231,19 @@ class Subject:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return run(replace(self.specs[0], seed=self.seed), self.registry)
+
+
+def _tried(function: Callable[[], Any]) -> None:
+    with contextlib.suppress(*FAULTS):
+        function()
+
+
+def _first(stream: Callable[[], Iterator[Any]]) -> list[Any]:
+    """The first of a stream in a list, empty where there is none or it raises: a check of its own will say so."""
+    try:
+        return list(islice(stream(), 1))
+    except FAULTS:
+        return []
 
 
 def _params_of(made: Plan) -> Params:
@@ -250,6 +285,22 @@ class Case:
     def origin(self) -> Array:
         """(1, dim) a state to start from; clamped coordinates keep its values, and a support is that of this row."""
         return self._begun(1, self.subject.rng("origin", self.label))
+
+    def unsettle(self) -> None:
+        """Run it on another energy, this one mirrored, before anything else is run: what it keeps of its first target is
+        then wrong for every check."""
+        config, rng, grid = lasting(self.config, 1), self.subject.rng("unsettle"), self.space.discrete
+        with np.errstate(all="ignore"):
+            target = self.target(config)
+            slope = target.gradient
+            other = replace(
+                target,
+                energy=lambda x: target.energy(1.0 - x if grid else -x),
+                gradient=None if slope is None else lambda x: -slope(-x),
+            )
+            sampler = self.plan.sampler
+            if sampler is not None:
+                _first(partial(sampler.sample, other, config, rng, self.space.noise(3, rng)))
 
     def start(self, n: int, rng: Rng) -> Array:
         """(n, dim) states in which the example's run would begin."""
@@ -337,60 +388,3 @@ class Case:
     def named(self, variant: str) -> str:
         """This place and a variant of its config, in words."""
         return " ".join(word for word in (self.label, variant) if word)
-
-
-def lasting(config: Any, count: int) -> Any:
-    """The config with ``count`` steps, a snapshot each, as far as its fields and their bounds go."""
-    fields = type(config).model_fields
-    values: dict[str, Any] = {"steps": count, "every": 1}
-    return _changed(config, **{name: value for name, value in values.items() if name in fields})
-
-
-def _changed(config: Any, **values: Any) -> Any:
-    """The config with these values, each moved to the nearest that its bounds allow."""
-    model: type[BaseModel] = type(config)
-    for knob in knobs(model):
-        if knob.name in values and knob.kind in ("int", "float"):
-            value = values[knob.name]
-            value = value if knob.ge is None else max(value, knob.ge)
-            value = value if knob.le is None else min(value, knob.le)
-            values[knob.name] = int(value) if knob.kind == "int" else value
-    made = {name: getattr(config, name) for name in type(config).model_fields}
-    return type(config)(**{**made, **values})
-
-
-def variants(config: Any) -> dict[str, Any]:
-    """The config under names of what was changed: as it is (``""``), then one field at a time.
-
-    Every other choice, every switch turned, a logarithmic number times 4, another half way to its upper bound, a
-    temperature times 2, a whole number doubled. Left alone are lengths, what has to do with warm-up (a kernel that is
-    being tuned is not yet the one that is claimed), and whole numbers that are 0, which stands for off.
-    """
-    found = {"": config}
-    model: type[BaseModel] = type(config)
-    for knob in knobs(model):
-        value = getattr(config, knob.name)
-        if knob.name in LENGTHS or "warm" in knob.name or knob.name.startswith("target_"):
-            continue
-        others: list[Any] = []
-        if knob.kind == "choice":
-            others = [option for option in knob.options if option != value]
-        elif knob.kind == "bool":
-            others = [not value]
-        elif knob.kind == "int" and value > 0:
-            others = [2 * value if knob.le is None or 2 * value <= knob.le else max(1, value // 2)]
-        elif knob.kind == "float":
-            factor = 2.0 if knob.name == "temperature" else 4.0
-            if knob.log or knob.name == "temperature" or knob.le is None:
-                others = [value * factor if knob.le is None or value * factor <= knob.le else value / factor]
-            else:
-                others = [0.5 * (value + knob.le)]
-        for other in others:
-            if other == value:
-                continue
-            shown = f"{other:.4g}" if isinstance(other, float) else str(other)
-            try:
-                found[f"{knob.name}={shown}"] = _changed(config, **{knob.name: other})
-            except ValidationError:
-                continue
-    return found
