@@ -42,7 +42,7 @@ def stream(step: Callable[..., Any], start_first: bool = False, every: bool = Tr
             for _ in range(count if every else 1):
                 x = step(target, config, rng, x)
             done += count
-            yield Snapshot(x, {"acceptance": 0.5})
+            yield Snapshot(x, {"half": 0.5})
 
     return sample
 
