@@ -379,6 +379,12 @@ def test_the_same_without_a_bug_passes_everything(valley: Family, ebm_registry: 
     assert summary(results).passed >= 33
 
 
+def test_the_count_is_the_one_that_is_told() -> None:
+    told = Path(__file__).parents[1] / "docs" / "conformance.md"
+    count = len(FAMILIES) + len(SAMPLERS)
+    assert f"`tests/{Path(__file__).name}` plants {count}" in told.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     "name",
     [

@@ -36,6 +36,8 @@ def test_what_is_written(tmp_path: Path) -> None:
     project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
     assert project["name"] == "ebm-my-valley"
     assert project["entry-points"]["ebm_plugins"] == {"my-valley": "ebm_my_valley"}
+    assert project["optional-dependencies"] == {"test": ["pytest"]}  # what its README tells to run
+    assert "pip install -e '.[test]'" in (folder / "README.md").read_text(encoding="utf-8")
     for path in folder.iterdir():
         text = path.read_text(encoding="utf-8")
         assert "{key}" not in text
