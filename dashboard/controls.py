@@ -16,9 +16,11 @@ from dashboard.late import hold as hold
 from dashboard.late import stale
 from dashboard.notices import error_line, expected, plain, small
 from ebm_plugins import ConfigError
+from ebm_plugins.classroom import Classroom
 from ebm_plugins.config import Knob, knobs
 
 Change = Callable[[str, Any], None]
+OPEN = Classroom()  # nothing hidden, nothing held
 SHORT = 26  # characters of all the options together that a segmented control of the panel can hold
 FEW = 4
 
@@ -37,18 +39,23 @@ def config(
     change: Change,
     error: ConfigError | None = None,
     pick: Callable[[Knob, tuple[int, ...], str, Change], None] | None = None,
+    room: Classroom = OPEN,
 ) -> None:
     """One control a knob. ``key`` is the widgets' prefix and, with its last part, the field's name in a link.
 
-    ``error`` is shown at the control that it names (``train.rule``). ``pick`` draws the control of a Rows field.
+    ``room`` says which are hidden or held. ``error`` is shown at the control that it names (``train.rule``). ``pick`` draws the control of a Rows field.
     """
     group = key.rsplit(".", 1)[-1]
     for one in shown:
-        value = values.get(one.name, one.default)
-        if one.kind == "rows" and pick is not None:
+        value, name = values.get(one.name, one.default), f"{group}.{one.name}"
+        if room.hides(name):
+            continue
+        if room.holds(name) and one.kind in ("rows", "tuple"):
+            held(label(one), one.encode(value) or "none")
+        elif one.kind == "rows" and pick is not None:
             pick(one, tuple(value), f"{key}.{one.name}", change)
         else:
-            control(one, value, f"{key}.{one.name}", change)
+            control(one, value, f"{key}.{one.name}", change, disabled=room.holds(name))
         if error is not None and error.field in (one.name, f"{group}.{one.name}"):
             error_line(expected(error.expected, error.got))
 
@@ -96,13 +103,19 @@ def number(value: float) -> str:
     return text.replace(",", "\u202f").replace("-", "−")
 
 
-def control(one: Knob, value: Any, key: str, change: Change) -> None:
+def held(title: str, value: str) -> None:
+    """In the place of a control that the link holds and that has no look of its own for it."""
+    st.markdown(f":material/lock: {plain(title)}: {plain(value)}")
+
+
+def control(one: Knob, value: Any, key: str, change: Change, *, disabled: bool = False) -> None:
     """One widget for one knob, showing ``value``; ``change(name, new)`` is called when it is moved."""
     common: dict[str, Any] = {
         "key": key,
         "help": help_text(one),
         "on_change": _moved,
         "args": (one.name, key, change, one.kind),
+        "disabled": disabled,
     }
     if one.kind == "bool":
         hold(key, bool(value))

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import jobs, late, links, own_data, panel, start_panel, status, tabs
+from dashboard import for_class, jobs, late, learn, links, own_data, panel, start_panel, status, tabs
 from dashboard.boundary import boundary
 from dashboard.job import STOPPED, Job
 from dashboard.links import Visit
@@ -61,6 +61,8 @@ def lab(key: str) -> None:
     with boundary(key, "page"):
         _head(family, made, registry)
     links.show_mended(visit.mended)
+    with boundary(key, "question"):
+        for_class.question(visit)
     left, right = st.columns(COLUMNS, gap="medium")
     error = visit.error if isinstance(visit.error, ConfigError) else _refusal(job)
     with left:
@@ -87,6 +89,8 @@ def lab(key: str) -> None:
         # At the same place in the page whether it waited or not: else the stage would be made anew on the next run.
         with host if ready else host.container(), boundary(key, "stage"):
             _stage(visit, made, registry)
+    with below, boundary(key, "lesson"):
+        learn.trying(visit, registry)
     with below, boundary(key, "verdict"):
         status.draw(engine, visit, made, job, seat)
     shown: Job | None = visit.shown
@@ -176,7 +180,8 @@ def _stage(visit: Visit, made: Plan, registry: Registry) -> None:
     """
     shown: Job | None = visit.shown
     if shown is not None and shown.stage is not None:
-        draw_stage(shown.stage, key=f"{visit.family}:stage", on_edit=partial(_edited, visit, made, registry))
+        on_edit, free = partial(_edited, visit, made, registry), not visit.room.holds("start")
+        draw_stage(shown.stage, key=f"{visit.family}:stage", editable=free, on_edit=on_edit)
 
 
 def _height(made: Plan) -> int:

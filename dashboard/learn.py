@@ -1,4 +1,7 @@
-"""How the family works, in its own words; where to read on; its source."""
+"""The Learn tab: things to try, how the family works in its own words, what goes wrong, where to read on, its source.
+
+A lesson is a link. While the address names one, :func:`trying` says which it is, and what to look at.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,111 @@ import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import streamlit as st
 
+from dashboard import for_class
 from dashboard.addresses import page_of
+from dashboard.boundary import boundary
+from dashboard.jobs import Engine
 from dashboard.links import Visit
-from dashboard.notices import plain, small
-from ebm_plugins.plans import Plan
-from ebm_plugins.records import Family, claim
+from dashboard.notices import ICONS, plain, small
+from dashboard.thumbnails import WAITING, picture_card, studio
+from ebm_plugins import Lesson, link
+from ebm_plugins.lessons import find, known_as, name_of
+from ebm_plugins.plans import Plan, plan
+from ebm_plugins.records import Family, Run, claim
 from ebm_plugins.registry import Registry
 
 MOST_SOURCE = 60_000
+LOOK_AGAIN = 0.7  # seconds between looks at the pictures that are still being made
+MARKUP = Path(__file__).with_name("markup")
+
+_in_view = st.components.v2.component(
+    "ebm.in_view", html="<span></span>", js=(MARKUP / "in_view.js").read_text(encoding="utf-8")
+)
 
 
-def draw(visit: Visit, made: Plan, registry: Registry) -> None:
+def draw(engine: Engine, visit: Visit, made: Plan, run: Run) -> None:
     """The Learn tab."""
+    family, registry = made.family, engine.registry
+    tries = [one for one in family.lessons if one.kind == "try"]
+    failures = [one for one in family.lessons if one.kind == "failure"]
+    if tries:
+        st.markdown("##### Try this")
+        small("Each sets the controls of this page and runs. Guess first, then look.")
+        _cards(tries, family, registry, "try")
+        st.space("small")
+    _words(made)
+    if failures:
+        st.space("small")
+        st.markdown("##### What goes wrong")
+        small("Each opens a run that fails, and says why.")
+        _cards(failures, family, registry, "failure")
+    st.space("small")
+    for_class.maker(engine, visit, run)
+    _source(made)
+
+
+def trying(visit: Visit, registry: Registry) -> None:
+    """Above the verdict: which lesson the link opened, and what to look at. Nothing without one."""
+    found = find(visit.room.lesson, registry) if visit.room.lesson else None
+    if found is None:
+        return
+    family, lesson = found
+    with st.container(border=True, key=f"{visit.family} lesson", gap="xsmall"):
+        head = f"{ICONS['info']} **You are trying: {plain(lesson.title)}.** {lesson.look}"
+        st.markdown(head)
+        with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+            if _changed(visit, lesson, registry):
+                small("You have changed it since.")
+                page, query = _address(family, lesson, registry)
+                st.page_link(page, label="Start it again", icon=":material/replay:", query_params=query)
+        with st.expander("What comes out, and why", key=f"{visit.family} claim {name_of(lesson)}"):
+            st.markdown(lesson.claim)
+        _in_view(key=f"{visit.family} in view", data={"opened": f"{visit.room.lesson} {visit.opened}"})
+
+
+def _changed(visit: Visit, lesson: Lesson, registry: Registry) -> bool:
+    return visit.family != lesson.spec.family or plan(lesson.spec, registry).spec != visit.asked
+
+
+def _address(family: Family, lesson: Lesson, registry: Registry) -> tuple[st.Page, dict[str, str]]:
+    """The page of a lesson's run, and the query that opens it there."""
+    query = dict(parse_qsl(urlsplit(link.write(lesson.spec, registry)).query, keep_blank_values=True))
+    return page_of(registry.families[lesson.spec.family]), {**query, "lesson": known_as(family, lesson)}
+
+
+def _cards(shown: list[Lesson], family: Family, registry: Registry, kind: str) -> None:
+    """A card a lesson, looked at again while a picture is missing."""
+    pictures = studio(registry)
+    waiting = any(pictures.picture(one.spec).state == WAITING for one in shown)
+
+    def cards() -> None:
+        grid = st.grid(3, min_column_width=280, gap="medium", border=True)
+        for one in shown:
+            with grid.cell(), boundary(family.key, "lesson"):
+                _card(one, family, registry, f"{family.key}.{kind}.{name_of(one)}")
+        if waiting and not any(pictures.picture(one.spec).state == WAITING for one in shown):
+            st.rerun()  # a whole run: it ends the looking
+
+    st.fragment(cards, run_every=LOOK_AGAIN if waiting else None)()
+
+
+def _card(lesson: Lesson, family: Family, registry: Registry, key: str) -> None:
+    page, query = _address(family, lesson, registry)
+    href = f"{lesson.spec.family}?{urlencode(query)}"
+    picture = studio(registry).picture(lesson.spec)
+    about = "Try it" if lesson.kind == "try" else "See it fail"
+    if picture_card(picture, key=key, title=lesson.title, about=about, href=href):
+        st.switch_page(page, query_params=query)
+    st.markdown(lesson.look)
+    st.markdown(lesson.claim)
+
+
+def _words(made: Plan) -> None:
+    """The family's own words, and beside them what its record says at a glance."""
     family = made.family
     left, right = st.columns([3, 2], gap="large")
     with left:
@@ -40,12 +133,10 @@ def draw(visit: Visit, made: Plan, registry: Registry) -> None:
             st.markdown(f"##### {plain(made.sampler.title)}")
             st.markdown(made.sampler.summary)
             small(f"{claim(made.exactness)}.")
-        others = [name for name in family.presets]
-        if others:
-            st.markdown("##### Try next")
-            for name in others:
-                st.page_link(page_of(made.family), label=plain(name), query_params={"preset": name})
-    _source(made)
+        if family.presets:
+            st.markdown("##### More to open")
+            for name in family.presets:
+                st.page_link(page_of(family), label=plain(name), query_params={"preset": name})
 
 
 def _module_doc(family: Family) -> str:

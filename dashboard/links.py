@@ -15,7 +15,8 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from dashboard.notices import code, notice, plain, spelled
-from ebm_plugins import ConfigError, PluginError, RunSpec, link, starts, stored
+from ebm_plugins import ConfigError, PluginError, RunSpec, classroom, link, starts, stored
+from ebm_plugins.classroom import Classroom
 from ebm_plugins.link import Mended
 from ebm_plugins.plans import plan
 from ebm_plugins.registry import Registry
@@ -79,6 +80,8 @@ class Visit(Bar):
     ``spec`` is the last one that resolved; ``asked`` differs from it only while ``error`` says why it cannot be
     used. ``mended`` names what the address held that could not be used. ``before_drawn`` is the start that a
     drawn one replaced, ``shown`` the last job whose run was on the page,
+    ``room`` what the link says to its reader and which controls it holds, ``breach`` the held one that a change
+    would have changed, ``opened`` when its address was read,
     ``missing`` the key of somebody's own data that are not kept here (any more),
     ``job`` the one that is waited for, ``stamp`` what a copied link says of its run, ``edited`` whether the page
     asks itself to be drawn again because of what was drawn on the stage.
@@ -95,6 +98,9 @@ class Visit(Bar):
     job: Any = None
     stamp: Stamp | None = None
     missing: str = ""
+    room: Classroom = field(default_factory=Classroom)
+    breach: str = ""
+    opened: float = field(default_factory=time.time)
 
 
 def visit(family: str, registry: Registry) -> Visit:
@@ -113,6 +119,8 @@ def visit(family: str, registry: Registry) -> Visit:
         query[name] = [*query.get(name, []), value]
     spec, mended = link.parse(query, registry, family)
     made = Visit(family, spec, spec, written=here, told=here, heard=time.monotonic(), mended=mended)
+    made.room, more = classroom.read(here, spec, registry)
+    made.mended += more
     made.stamp = read_stamp(dict(here).get("v", ""))
     data = dict(here).get("data", "").strip().lower()
     made.missing = data if stored.missing(data) else ""
@@ -154,15 +162,25 @@ def change(made: Visit, registry: Registry, spec: RunSpec, *, adapt: bool = Fals
     ``adapt`` lets go of what the spec inherited and can no longer use (rows of another dataset, settings of
     another sampler).
     """
-    made.mended, made.stamp, made.job, made.missing = [], None, None, ""
+    made.breach = ""
     try:
         resolved = adapted(spec, registry) if adapt else plan(spec, registry).spec
+        made.breach = made.room.breach(made.spec, resolved)
+        if made.breach:
+            return
     except (ConfigError, PluginError) as error:
+        _let_go(made)
         made.asked, made.error = spec, error
         return
+    _let_go(made)
     made.spec = made.asked = resolved
     made.error = None
     _address(made, registry)
+
+
+def _let_go(made: Visit) -> None:
+    """What was known of the spec before is not known of the next one."""
+    made.mended, made.stamp, made.job, made.missing = [], None, None, ""
 
 
 def adapted(spec: RunSpec, registry: Registry) -> RunSpec:
@@ -221,4 +239,4 @@ def _key(family: str) -> str:
 
 def _address(made: Visit, registry: Registry) -> None:
     query = urlsplit(link.write(made.spec, registry)).query
-    made.write(tuple(parse_qsl(query, keep_blank_values=True)))
+    made.write((*parse_qsl(query, keep_blank_values=True), *made.room.pairs()))

@@ -37,8 +37,8 @@ def draw(visit: Visit, made: Plan, registry: Registry, error: ConfigError | None
             small("**Data and training**" if family.needs_data(made.train_config) else "**Model**")
         _dataset(visit, made, registry, error)
         set_train = links.setter(visit, registry, "train")
-        rows = _row_picker(made)
-        controls.config(shown, asked.train, f"{key}.train", set_train, error, rows)
+        rows, room = _row_picker(made), visit.room
+        controls.config(shown, asked.train, f"{key}.train", set_train, error, rows, room)
         if heading:
             small("**Sampling**")
         refused = _sampler(visit, made, registry, error)
@@ -46,28 +46,32 @@ def draw(visit: Visit, made: Plan, registry: Registry, error: ConfigError | None
         sample_shown, sample_more = controls.split(model, SAMPLE_SHOWN if heading else ALONE)
         set_sample = links.setter(visit, registry, "sample")
         prefix = f"{key}.{made.spec.sampler}.sample"  # each sampler's controls are its own
-        controls.config(sample_shown, asked.sample, prefix, set_sample, error)
+        controls.config(sample_shown, asked.sample, prefix, set_sample, error, room=room)
         start_panel.draw(visit, made, registry, error)
         left, right = st.columns(2, vertical_alignment="bottom")
         with left:
-            controls.control(SEED, asked.seed, f"{key}.seed", _set_seed(visit, registry))
+            if not room.hides("seed"):
+                set_seed = _set_seed(visit, registry)
+                controls.control(SEED, asked.seed, f"{key}.seed", set_seed, disabled=room.holds("seed"))
         with right, st.popover("More", icon=":material/tune:", width="stretch", key=f"{key} more"):
             if more:
                 small("**Training**")
-                controls.config(more, asked.train, f"{key}.train", set_train, error, rows)
+                controls.config(more, asked.train, f"{key}.train", set_train, error, rows, room)
             if sample_more:
                 small("**Sampling**")
-                controls.config(sample_more, asked.sample, prefix, set_sample, error)
+                controls.config(sample_more, asked.sample, prefix, set_sample, error, room=room)
             start_panel.draw_more(visit, made, registry, error)
             _not_offered({**refused, **plans.broken_datasets(family, registry)}, registry)
         if error is not None and not _has_control(error, made):
             error_line(f"{code(error.field)}: {expected(error.expected, error.got)}")
+        if visit.breach:
+            error_line(f"Not changed: the link holds {code(visit.breach)} as it is.")
         small("All of this is in the address: copy it and a reader sees these same numbers.")
 
 
 def _preset(visit: Visit, made: Plan, registry: Registry) -> None:
     presets = list(made.family.presets)
-    if not presets:
+    if not presets or visit.room.hides("preset"):
         return
     key = f"{visit.family}.preset"
     name = link.preset_of(visit.spec, registry)
@@ -77,10 +81,12 @@ def _preset(visit: Visit, made: Plan, registry: Registry) -> None:
         name = st.session_state[key]
         if name in made.family.presets:
             late.whole()
+            visit.room = replace(visit.room, lesson="")
             links.change(visit, registry, made.family.presets[name])
 
     st.selectbox(
         "Preset", presets if name else [OWN, *presets], key=key, on_change=late.guard(key, chosen),
+        disabled=visit.room.holds("preset"),
         help="A named set of values for everything below. Changing any of them makes it your own.",
     )  # fmt: skip
 
@@ -105,7 +111,7 @@ def _dataset(visit: Visit, made: Plan, registry: Registry, error: ConfigError | 
     offered = _datasets(made, registry)
     learns = made.family.needs_data(made.train_config)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        if len(offered) > 1:
+        if len(offered) > 1 and not visit.room.hides("data"):
             key = f"{visit.family}.data"
 
             def chosen() -> None:
@@ -117,9 +123,9 @@ def _dataset(visit: Visit, made: Plan, registry: Registry, error: ConfigError | 
             controls.choose(
                 "Data" if learns else "Space", list(offered), visit.asked.dataset or made.spec.dataset,
                 show=lambda k: offered.get(k, k), key=key,
-                on_change=late.guard(key, chosen), help=about.strip(),
+                on_change=late.guard(key, chosen), help=about.strip(), disabled=visit.room.holds("data"),
             )  # fmt: skip
-        if learns:
+        if learns and not visit.room.holds("data"):
             own_data.button(visit, made, registry)
     _at("data", error)
 
@@ -136,10 +142,11 @@ def _sampler(visit: Visit, made: Plan, registry: Registry, error: ConfigError | 
         links.change(visit, registry, _known_values(spec, registry), adapt=True)
 
     summary = made.sampler.summary if made.sampler else "The family's own way of sampling."
-    if len(offered) > 1:
+    if len(offered) > 1 and not visit.room.hides("sampler"):
         controls.choose(
             "Sampler", list(offered), made.spec.sampler, show=lambda k: offered.get(k, k), key=key,
             on_change=late.guard(key, chosen), help=f"{summary} In links: `sampler`.",
+            disabled=visit.room.holds("sampler"),
         )  # fmt: skip
     _at("sampler", error)
     return refused

@@ -32,6 +32,11 @@ HELP = {
 
 def draw(visit: Visit, made: Plan, registry: Registry, error: ConfigError | None) -> None:
     """The kind of start and its first controls."""
+    if visit.room.holds("start"):
+        kind = (visit.spec.start or starts.Noise()).name
+        if not visit.room.hides("start"):
+            controls.held("Start", TITLES[kind])
+        return
     start = visit.asked.start or made.spec.start
     assert start is not None
     rows = len(made.data.x) if starts.fits(made.data.space, made.space) else 0
@@ -67,6 +72,8 @@ def draw(visit: Visit, made: Plan, registry: Registry, error: ConfigError | None
 
 def draw_more(visit: Visit, made: Plan, registry: Registry, error: ConfigError | None) -> None:
     """The rest, under More: how rows are damaged, copies."""
+    if visit.room.holds("start"):
+        return
     start = visit.asked.start or made.spec.start
     assert start is not None
     small("**Start**")

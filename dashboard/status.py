@@ -39,7 +39,7 @@ def draw(engine: Engine, visit: Visit, made: Plan, job: Job, seat: str) -> None:
     run = job.run
     if run is None:
         return
-    if run.verdict is not None:
+    if run.verdict is not None and not visit.room.hides("verdict"):
         notice(
             run.verdict.status, plain_head(run.verdict.head), run.verdict.text, key=f"{visit.family} verdict"
         )

@@ -44,14 +44,22 @@ def draw(engine: Engine, visit: Visit, made: Plan, job: Job, seat: str) -> None:
         parts["Figures"] = partial(studies_tab.figures, engine, visit, made, job, seat)
     if made.family.studies:
         parts["Studies"] = partial(studies_tab.studies, engine, visit, made, seat)
-    parts["Learn"] = partial(learn.draw, visit, made, engine.registry)
+    parts["Learn"] = partial(learn.draw, engine, visit, made, run)
     parts["Take it away"] = partial(take_away.draw, engine, visit, run)
+    parts = {name: part for name, part in parts.items() if not visit.room.hides(slug(name))}
+    if not parts:
+        return
     for tab, name in zip(
         st.tabs(list(parts), key=f"{visit.family} tabs", on_change="rerun"), parts, strict=True
     ):
         if tab.open:
             with tab, boundary(visit.family, name):
                 parts[name]()
+
+
+def slug(name: str) -> str:
+    """A tab's name in a link."""
+    return name.lower().replace(" ", "-")
 
 
 def metric(label: str, value: str, beside: str, help: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
+from ebm_plugins import classroom
 from ebm_plugins.link_reader import Mended, Reader, short
 from ebm_plugins.link_values import base_specs, values_of
 from ebm_plugins.plans import Plan, plan
@@ -16,7 +17,7 @@ from ebm_plugins.records import ConfigError, PluginError
 from ebm_plugins.registry import Registry
 from ebm_plugins.specs import RunSpec
 
-RESERVED = ("family", "data", "preset", "sampler", "seed", "start", "stop", "v")
+RESERVED = ("family", "data", "preset", "sampler", "seed", "start", "stop", "v", *classroom.WORDS)
 Query = Mapping[str, "str | list[str]"]
 
 
@@ -32,6 +33,9 @@ def parse(link: str | Query, registry: Registry, family: str | None = None) -> t
         raise ConfigError(
             "family", "one of " + ", ".join(registry.families), short(family or named) or "none"
         )
+    pairs = [
+        (k, v) for k, v in pairs if k.strip().lower() not in classroom.WORDS
+    ]  # they are no part of the run
     reader = Reader(found, registry, pairs)
     return reader.read(), reader.mended
 
