@@ -54,10 +54,8 @@ class Classroom:
 
     def breach(self, before: RunSpec, after: RunSpec) -> str:
         """The first held control in which two resolved specs differ, or an empty string."""
-        values = {name: (_value(spec, name) for spec in (before, after)) for name in (*self.hide, *self.lock)}
-        if self.holds("sampler"):
-            values["sampler"] = (spec.sampler for spec in (before, after))
-        return next((name for name, (old, new) in values.items() if old != new), "")
+        held = [*self.hide, *self.lock, *(["sampler"] if self.holds("sampler") else [])]
+        return next((name for name in held if _value(before, name) != _value(after, name)), "")
 
     def pairs(self) -> list[tuple[str, str]]:
         """As link parameters."""

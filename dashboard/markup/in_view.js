@@ -3,7 +3,7 @@ export default function ({ data }) {
   if (window.lessonInView === data.opened) return;
   window.lessonInView = data.opened;
   requestAnimationFrame(() => {
-    const stage = document.querySelector('[class*="st-key-host-"]');
+    const stage = document.querySelector('[class*="host-"]');
     if (!stage) return;
     const { top } = stage.getBoundingClientRect();
     if (top >= 0 && top < innerHeight / 2) return;

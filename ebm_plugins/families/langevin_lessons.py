@@ -41,7 +41,7 @@ LESSONS = (
         kind="failure",
         title="Too large a step: it diverges",
         spec=PRESETS["A step that diverges"],
-        look="Four steps, and it is over.",
+        look="Look at the verdict: four steps, and it is over.",
         claim=r"Where the slope is steeper than the step allows, each step overshoots by more than the last. On a parabola of "
         r"curvature $k$ that begins at $\eta = 2/k$. The run stops there and keeps the last good step.",
     ),
