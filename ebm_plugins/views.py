@@ -181,6 +181,8 @@ def distance_trace(run: Run) -> tuple[NDArray[np.float64], tuple[float, float]] 
         return None
     low, _, high = truth.floor(frames.shape[1])
     count, n = frames.shape[:2]
+    if run.free is not None:
+        frames = frames[:, :, run.free]  # the truth is of the free coordinates, given the others
     exact = truth.cells(n)
     cell = truth.cell_of(frames.reshape(count * n, -1), n) + len(exact) * np.repeat(np.arange(count), n)
     sampled = np.bincount(cell, minlength=count * len(exact)).reshape(count, -1) / n
