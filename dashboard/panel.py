@@ -132,7 +132,7 @@ def _dataset(visit: Visit, made: Plan, registry: Registry, error: ConfigError | 
 
 def _sampler(visit: Visit, made: Plan, registry: Registry, error: ConfigError | None) -> dict[str, str]:
     """The choice of a sampler; returns what is not offered, and why."""
-    offered, refused = plans.offered_samplers(made.family, made.space, registry)
+    offered, refused = plans.offered_samplers(made.family, made.space, registry, made.train_config)
     if made.spec.sampler not in offered:
         offered = {**offered, made.spec.sampler: made.family.title}
     key = f"{visit.family}.sampler"

@@ -22,13 +22,29 @@ POLL = 0.5
 
 def figures(engine: Engine, visit: Visit, made: Plan, of: Job, seat: str) -> None:
     """The figures of a finished run, each made by a job of its own: one that hangs or raises costs only itself."""
-    found = [(title, engine.figure(of, title, f"{seat}/figure/{title}")) for title in made.family.figures]
+    asked = [(title, engine.figure(of, title, f"{seat}/figure/{title}")) for title in made.family.figures]
+    for _, job in asked:
+        job.wait(QUICK)
+    said = {title: words for title, job in asked if (words := only_words(job))}
+    found = [one for one in asked if one[0] not in said]
     for first in range(0, len(found), 2):
         pair = found[first : first + 2]
         for column, (title, job) in zip(st.columns(2, gap="medium"), pair, strict=False):
             with column, boundary.boundary(visit.family, title):
                 st.markdown(f"##### {plain(title)}")
                 _watch(visit, job, title, f"{visit.family}:figure {title}", 330)
+    for title, words in said.items():
+        small(f"**{plain(title)}**: {plain(words)}")
+
+
+def only_words(job: Job) -> str:
+    """What a finished figure says, when it draws nothing and only says why; else empty."""
+    if not job.over or job.error is not None or len(job.figures) != 1:
+        return ""
+    one = job.figures[0]
+    if getattr(one, "data", None) or not hasattr(one, "layout"):
+        return ""
+    return " ".join(note.text or "" for note in one.layout.annotations).strip()
 
 
 def studies(engine: Engine, visit: Visit, made: Plan, seat: str) -> None:

@@ -176,7 +176,7 @@ def _training(engine: Engine, visit: Visit, made: Plan, run: Run) -> None:
     found = [
         Panel(
             plain(controls.words(title)),
-            curves.metric_curve("", values, name, every),
+            curves.metric_curve(curves.metric_unit(title), values, name, every),
             f"{title} against {name}.",
         )
         for title, values in training.metrics.items()

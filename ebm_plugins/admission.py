@@ -125,6 +125,7 @@ def _family(family: Family) -> None:
         "gradient",
         "state_space",
         "learns",
+        "has_energy",
         "log_partition",
         "bracket",
         "support",
@@ -168,6 +169,8 @@ def _sampler(sampler: Sampler) -> None:
     _yes_or_no("stationary", sampler.stationary)
     if not isinstance(sampler.needs_gradient, bool):
         raise Refused(f"needs_gradient: expected True or False, got {_short(sampler.needs_gradient)}.")
+    if not isinstance(sampler.needs_energy, bool):
+        raise Refused(f"needs_energy: expected True or False, got {_short(sampler.needs_energy)}.")
     _lens(sampler.lens)
     if sampler.example is not None and not isinstance(sampler.example, RunSpec):
         raise Refused(f"example: expected a RunSpec, got {_what(sampler.example)}.")

@@ -97,11 +97,13 @@ def conclude(run: Run, made: Plan, fixed: Array | None) -> Run:
     same = np.arange(sampling.traces.shape[1])
     if found is not None and len(found) != 1:
         same = np.flatnonzero(place[: len(same)] == place[0])  # those that can be held against each other
-        note = f"The diagnostics are of the {len(same)} followed chains that began as the first one did."
+        note = f"R-hat and effective draws are of the {plural(len(same), 'chain')} that choose among the same states as the first one."
         run = replace(run, notes=(*run.notes, note))
     elif not shared and fixed is not None and made.free is not None:
         same = alike(fixed[: len(same)], made.free)
-        note = f"The diagnostics are of the {plural(len(same), 'chain')} clamped as the first one is."
+        note = (
+            f"R-hat and effective draws are of the {plural(len(same), 'chain')} clamped as the first one is."
+        )
         run = replace(run, notes=(*run.notes, note))
     report = diagnostics.report(sampling.traces[:, same], sampling.energies[:, same], sampling.metrics)
     if not run.stationary and run.exactness != "descent":

@@ -87,7 +87,7 @@ def energies(registry: Registry) -> dict[str, tuple[Family, str, RunSpec]]:
 def candidates(base: RunSpec, registry: Registry) -> tuple[dict[str, str], dict[str, str]]:
     """``(fitting, refused)`` for an energy: key → title of the samplers that can compete, key → reason of the rest."""
     made = plan(base, registry)
-    offered, refused = offered_samplers(made.family, made.space, registry)
+    offered, refused = offered_samplers(made.family, made.space, registry, made.train_config)
     fitting = {}
     for key, title in offered.items():
         sampler = registry.samplers.get(key)

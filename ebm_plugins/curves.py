@@ -45,6 +45,14 @@ def metric_curve(
     }
 
 
+def metric_unit(name: str) -> str:
+    """The unit of a metric by its name: log-likelihoods and free energies are in nats, others are bare numbers."""
+    plain = name.lower().replace("_", " ").replace("-", " ")
+    if "likelihood" in plain:
+        return "nats a row"
+    return "nats" if "free energy" in plain else ""
+
+
 def comparison(run: Run) -> list[Panel]:
     """Sampled against exact, in the way that the space allows; empty where there is nothing to compare."""
     truth = run.truth

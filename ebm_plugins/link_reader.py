@@ -100,12 +100,13 @@ class Reader:
         data = self.take("data")
         if data is not None:
             spec = self._try(spec, "data", data, dataset=self._known_data(data.strip()))
+        spec = self._configs(spec, "train")  # what is learned decides which samplers fit
         sampler = self.take("sampler")
         if sampler is not None:
             key = sampler.strip().lower()
             old = self._sampler_key(spec)
             spec = self._try(spec, "sampler", sampler, sampler=key, **({} if key == old else {"sample": {}}))
-        spec = self._configs(spec)
+        spec = self._configs(spec, "sample")
         spec = self._start(spec)
         seed = self.take("seed")
         if seed is not None:
@@ -157,17 +158,15 @@ class Reader:
             return "the default"
         return values.get(parameter, "the default")
 
-    def _configs(self, spec: RunSpec) -> RunSpec:
-        sampler = self.registry.samplers.get(self._sampler_key(spec))
-        models = {
-            "train": self.family.train_config,
-            "sample": sampler.config if sampler else self.family.sample_config,
-        }
-        for part, model in models.items():
-            for knob in knobs(model):
-                text = self.take(f"{part}.{knob.name.lower()}")
-                if text is not None:
-                    spec = self._config_value(spec, part, knob, text)
+    def _configs(self, spec: RunSpec, part: str) -> RunSpec:
+        model = self.family.train_config
+        if part == "sample":
+            sampler = self.registry.samplers.get(self._sampler_key(spec))
+            model = sampler.config if sampler else self.family.sample_config
+        for knob in knobs(model):
+            text = self.take(f"{part}.{knob.name.lower()}")
+            if text is not None:
+                spec = self._config_value(spec, part, knob, text)
         return spec
 
     def _config_value(self, spec: RunSpec, part: str, knob: Knob, text: str) -> RunSpec:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ebm_plugins.records import Array, Run
 from ebm_plugins.stamps import mean_energy
 from ebm_plugins.verdict import compare
+
+if TYPE_CHECKING:
+    from ebm_plugins.exact import Truth
 
 NAN = float("nan")
 
@@ -51,7 +55,7 @@ def of(run: Run) -> Numbers:
     if truth is not None:
         found |= {
             "log_z": truth.log_partition, "log_z_error": truth.standard_error, "log_z_low": truth.lower,
-            "log_z_high": truth.upper, "log_z_kind": "" if truth.kind == "none" else truth.kind,
+            "log_z_high": truth.upper, "log_z_kind": _kind(truth),
             "exact_energy": truth.mean_energy, "reason": truth.reason if truth.kind == "none" else "",
         }  # fmt: skip
     held = compare(run)
@@ -63,6 +67,15 @@ def of(run: Run) -> Numbers:
     if report is not None:
         found |= {"ess": report.ess, "draws": report.draws * report.chains, "rhat": report.rhat}
     return Numbers(**found)  # type: ignore[arg-type]
+
+
+def _kind(truth: Truth) -> str:
+    """How log Z is known, in a reader's words; empty where it is not."""
+    if truth.kind == "none":
+        return ""
+    if truth.kind == "support":
+        return "by adding up" if np.isfinite(truth.log_partition) else "each start has its own"
+    return truth.kind
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -97,7 +97,7 @@ def plan(spec: RunSpec, registry: Registry) -> Plan:
     space = family.states(data.space)
     sampler, sampler_key = _sampler(spec.sampler, family, space, registry)
     if sampler:
-        reason = why_not(sampler, family, space)
+        reason = why_not(sampler, family, space, train_config)
         if reason:
             raise ConfigError("sampler", "a sampler that runs on this family", f"{sampler.key}: {reason}")
     sample_config = build(sampler.config if sampler else family.sample_config, spec.sample, "sample.")
@@ -130,9 +130,9 @@ def plan(spec: RunSpec, registry: Registry) -> Plan:
 
 
 def offered_samplers(
-    family: Family, space: Space, registry: Registry
+    family: Family, space: Space, registry: Registry, train_config: Any = None
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """``(offered, refused)`` for states in ``space``: key → title of what the lab lists, key → reason of the rest.
+    """``(offered, refused)`` for states in ``space`` of a model trained with ``train_config`` (any, without one): key → title of what the lab lists, key → reason of the rest.
 
     The family's methods come first; one without methods has its own ``sample`` under its own key.
     """
@@ -140,7 +140,7 @@ def offered_samplers(
     refused = {}
     for key in (*family.methods, *registry.samplers):
         sampler = registry.samplers.get(key)
-        reason = why_not(sampler, family, space) if sampler else "it is not installed"
+        reason = why_not(sampler, family, space, train_config) if sampler else "it is not installed"
         if sampler and not reason:
             offered[key] = sampler.title
         else:
@@ -170,13 +170,16 @@ def broken_datasets(family: Family, registry: Registry) -> dict[str, str]:
     return {key: str(answer) for key, answer in found.items() if isinstance(answer, PluginError)}
 
 
-def why_not(sampler: Sampler, family: Family, space: Space) -> str:
-    """Why a sampler does not run on this family's energy in this space; empty when it does."""
+def why_not(sampler: Sampler, family: Family, space: Space, train_config: Any = None) -> str:
+    """Why a sampler does not run on this family's energy in this space; empty when it does. ``train_config`` tells
+    whether the model will have an energy at all."""
     if not isinstance(space, sampler.accepts):
         kinds = " or ".join(kind.__name__ for kind in sampler.accepts)
         return f"it needs states in {kinds}, and these are in {type(space).__name__}"
     if sampler.needs_gradient and family.gradient is None:
         return "it needs a gradient, and this energy has none"
+    if sampler.needs_energy and train_config is not None and not family.compares(train_config):
+        return "it compares energies, and this model has none, only a gradient"
     return ""
 
 

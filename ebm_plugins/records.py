@@ -157,8 +157,9 @@ class Sampler:
     each step is in detailed balance with its target and that chains draw independently: the conformance kit then
     holds it to an exact rank test. ``example`` is a tiny run of some family by this sampler, for the kit, where the kit
     has no energy of its own in the spaces it accepts.
-    ``stationary`` is False where each step has a target of its own (a ladder of heat
-    or noise, a flow): only the last states are then draws.
+    ``stationary`` is False where each step has a target of its own (a ladder of heat or noise, a flow): only the last
+    states are then draws. ``needs_energy`` says that it compares energies, so that a model which has only a gradient is
+    not offered to it.
     """
 
     key: str
@@ -173,6 +174,7 @@ class Sampler:
     reversible: bool | Callable[[Any], bool] = False
     example: RunSpec | None = None
     stationary: bool | Callable[[Any], bool] = True
+    needs_energy: bool = False
 
 
 LESSONS = ("try", "failure")
@@ -232,6 +234,7 @@ class Family:
     reversible: bool | Callable[[Any], bool] = False
     lessons: tuple[Lesson, ...] = ()
     stationary: bool | Callable[[Any], bool] = True
+    has_energy: Callable[[Any], bool] | None = None
 
     def states(self, space: Space) -> Space:
         """The space of the states, given the data's."""
@@ -240,6 +243,10 @@ class Family:
     def needs_data(self, config: Any) -> bool:
         """Whether training with this config uses data at all."""
         return self.learns(config) if self.learns else True
+
+    def compares(self, config: Any) -> bool:
+        """Whether a model trained with this config has energies that can be compared, and not only a gradient."""
+        return self.has_energy(config) if self.has_energy else True
 
 
 def exactness_of(record: Family | Sampler, config: Any) -> str:

@@ -13,7 +13,7 @@ A run that is far off is called biased only where more of it would change nothin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -224,7 +224,8 @@ def _compared(run: Run, found: Comparison, explain: str) -> Verdict:
     thing, state = _worst(run, found), settling.state(run)
     stuck = _stuck(run, explain)
     if stuck:
-        return Verdict("bad", "Has not mixed.", join(thing, stuck))
+        rest = "The others have not mixed either: run more steps." if _others_off(run) else ""
+        return Verdict("bad", "Has not mixed.", join(thing, stuck, rest))
     settled, biased = state == "settled", run.exactness == "biased"
     if not found.gross:
         more = f"{PERFECT} {'Run on, or change' if run.stationary else 'Change'} the seed{', ' if run.stationary else ' '}to tell."
@@ -266,6 +267,16 @@ def _stuck(run: Run, explain: str) -> str:
         many, "They began far out, where a step down the steep slope goes too far. More steps do not help them, and a",
         "step small enough would hardly move the rest. Begin further in, or let Metropolis, which takes no slope, bring them in.",
     )  # fmt: skip
+
+
+def _others_off(run: Run) -> bool:
+    """Whether the states that do move are far off by themselves."""
+    still = settling.standing(run)
+    sampling = replace(run.sampling, last=run.sampling.last[: len(still)][~still])
+    if run.truth is None or len(sampling.last) < FEW:
+        return False
+    found = compare(replace(run, sampling=sampling))
+    return found is not None and found.gross
 
 
 def _overshoots(run: Run, still: Array) -> bool:
@@ -311,7 +322,7 @@ def _seldom(run: Run) -> str:
     if run.truth is not None and run.truth.wells:
         start = "But a single particle seldom leaves its well"
     else:
-        start = "But a single chain seldom leaves its part"
+        start = "But a single chain stays among few of the states for long"
     return f"{start}, so averages along one path are not to be trusted yet."
 
 

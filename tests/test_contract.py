@@ -36,13 +36,13 @@ FIELDS: dict[type, dict[str, Any]] = {
         "section": "Models", "gradient": None, "state_space": None, "learns": None, "log_partition": None,
         "bracket": None, "support": None, "exactness": "asymptotic", "methods": (), "clamps": False, "lens": None,
         "presets": EMPTY, "example": None, "figures": EMPTY, "studies": EMPTY, "box": None, "learn": "",
-        "explain": None, "reversible": False, "lessons": (), "stationary": True,
+        "explain": None, "reversible": False, "lessons": (), "stationary": True, "has_energy": None,
     },
     records.Lesson: {"title": REQUIRED, "spec": REQUIRED, "look": REQUIRED, "claim": REQUIRED, "kind": "try"},
     records.Sampler: {
         "key": REQUIRED, "title": REQUIRED, "summary": REQUIRED, "accepts": REQUIRED, "config": REQUIRED,
         "sample": REQUIRED, "needs_gradient": False, "exactness": "asymptotic", "lens": None, "reversible": False,
-        "example": None, "stationary": True,
+        "example": None, "stationary": True, "needs_energy": False,
     },
     testing.Result: {
         "check": REQUIRED, "outcome": REQUIRED, "figure": "", "seconds": 0.0, "message": "", "traceback": "",
@@ -141,6 +141,7 @@ SIGNATURES: dict[Any, Any] = {
     records.stationary_of: lambda record, config: None,
     records.Family.states: lambda self, space: None,
     records.Family.needs_data: lambda self, config: None,
+    records.Family.compares: lambda self, config: None,
 }
 
 PUBLIC = {

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from ebm_plugins import BinaryGrid, ConfigError, Plane, RunSpec, starts
 from ebm_plugins.link import parse, preset_of, write
+from ebm_plugins.plans import offered_samplers
 from ebm_plugins.registry import Registry
 from ebm_plugins.runs import resolve
 
@@ -239,3 +240,23 @@ def test_a_link_that_asks_for_what_does_not_fit_is_told_why(registry, address, r
 def test_what_came_is_not_said_twice(registry):
     _, (told,) = parse("/langevin?sampler=Nothing", registry)
     assert "got" not in told.reason
+
+
+def test_a_model_without_an_energy_is_offered_no_sampler_that_compares_energies(registry):
+    """The same link with an energy network keeps its sampler, and so does one that follows the gradient alone."""
+    spec, (told,) = parse("/dsm?sampler=mala&train.model=score", registry)
+    assert "mala: it compares energies, and this model has none" in told.reason
+    assert (spec.sampler, spec.train["model"]) == ("dsm", "score")
+    for address in ("/dsm?sampler=mala&train.model=energy", "/dsm?sampler=ula&train.model=score"):
+        spec, mended = parse(address, registry)
+        assert mended == []
+        assert spec.sampler != "dsm"
+    dsm = registry.families["dsm"]
+    for model, gone in (
+        ("score", {"mala", "hmc", "nuts", "metropolis", "parallel-tempering"}),
+        ("energy", set()),
+    ):
+        offered, refused = offered_samplers(dsm, Plane(), registry, dsm.train_config(model=model))
+        assert gone <= set(refused)
+        assert {"ula", "underdamped", "annealed-langevin"} <= set(offered)
+        assert not gone & set(offered)

@@ -124,7 +124,7 @@ def test_a_run_from_several_rows_is_held_against_its_own_mixture() -> None:
     mixed = asked(starts.Data(rows=(10, 60) * 4, copies=8))
     assert mixed.report.chains == 32
     assert mixed.report.rhat < 1.1, "chains of different questions are not held against each other"
-    assert "32 followed chains" in mixed.notes[0]
+    assert "of the 32 chains that choose among the same states" in mixed.notes[0]
 
 
 def test_a_wrong_sampler_of_several_neighbourhoods_is_seen() -> None:

@@ -255,6 +255,7 @@ FAMILY = Family(
     box=models.box,
     exactness="biased",
     stationary=False,
+    has_energy=lambda config: config.model == "energy",
     clamps=True,
     lens=LENS,
     presets=PRESETS,

@@ -9,7 +9,7 @@ import numpy as np
 
 from ebm_plugins.families import dsm_losses as losses
 from ebm_plugins.families import dsm_model as models
-from ebm_plugins.families.hopfield_figures import blank, end_labels, message
+from ebm_plugins.families.hopfield_figures import blank, end_labels, message, note
 from ebm_plugins.palette import ENERGY_LIGHT, LIGHT, scale, signed
 from ebm_plugins.records import Array, Run
 from ebm_plugins.shapes import Mixture
@@ -34,21 +34,23 @@ def noise_ladder(run: Run) -> Figure:
         return message("The densities can be drawn for data on the plane.")
     sigmas = run.params["sigmas"]
     shown = np.unique(np.linspace(0, len(sigmas) - 1, min(PANELS, len(sigmas))).round().astype(int))
+    cols = min(2, len(shown))  # two and two: on a phone, four abreast would be too small to see anything in
+    down = -(-len(shown) // cols)
     figure = make_subplots(
-        rows=1,
-        cols=len(shown),
-        horizontal_spacing=0.03,
+        rows=down, cols=cols, horizontal_spacing=0.04, vertical_spacing=0.09,
         subplot_titles=[f"σ = {sigmas[k]:.2g}" for k in shown],
-    )
-    figure.update_layout(blank(260, left=12).layout)
-    figure.update_layout(template="none", margin={"t": 36, "b": 20})
+    )  # fmt: skip
+    figure.update_layout(blank(40 + 200 * down if len(shown) > 1 else 330, left=12).layout)
+    figure.update_layout(template="none", margin={"t": 30, "b": 10})
     figure.update_annotations(font={"size": 13, "color": LIGHT["muted"]})
     rng = np.random.default_rng(0)
     rows = np.asarray(run.data.x, dtype=float)[:300]
-    for column, k in enumerate(shown, start=1):
+    for panel, k in enumerate(shown):
+        row, column = panel // cols + 1, panel % cols + 1
         sigma = float(sigmas[k])
-        low, high = _square(run, 2 * sigma)
+        low, high = _square(run, 2.5 * sigma)
         noised = rows + sigma * rng.standard_normal(rows.shape)
+        noised = noised[((noised > low) & (noised < high)).all(axis=1)]  # the panel ends with the density
         if int(run.params["kind"][0]) == 0:
             xs, ys, grid = _grid(low, high, GRID)
             density = -models.energy_at(run.params, grid.astype(np.float32), sigma).reshape(GRID, GRID)
@@ -59,19 +61,21 @@ def noise_ladder(run: Run) -> Figure:
                     contours={"start": 0, "end": DEPTH, "size": DEPTH / 12}, zmin=0, zmax=DEPTH,
                     hovertemplate="%{z:.1f} nats above the lowest<br>at %{x:.2f}, %{y:.2f}<extra></extra>",
                 ),
-                row=1, col=column,
+                row=row, col=column,
             )  # fmt: skip
         figure.add_trace(
             go.Scatter(
                 x=noised[:, 0], y=noised[:, 1], mode="markers", hoverinfo="skip",
                 marker={"size": 3, "color": LIGHT["data"], "line": {"color": LIGHT["halo"], "width": 0.3}},
             ),
-            row=1, col=column,
+            row=row, col=column,
         )  # fmt: skip
         bare: dict[str, Any] = {"showticklabels": False, "showgrid": False, "zeroline": False}
-        figure.update_xaxes(range=[low[0], high[0]], constrain="domain", **bare, row=1, col=column)
-        anchor = "x" if column == 1 else f"x{column}"
-        figure.update_yaxes(range=[low[1], high[1]], scaleanchor=anchor, **bare, row=1, col=column)
+        figure.update_xaxes(range=[low[0], high[0]], constrain="domain", **bare, row=row, col=column)
+        anchor = "x" if not panel else f"x{panel + 1}"
+        figure.update_yaxes(
+            range=[low[1], high[1]], scaleanchor=anchor, constrain="domain", **bare, row=row, col=column
+        )
     return figure
 
 
@@ -109,7 +113,7 @@ def score_field(run: Run) -> Figure:
         title_text="y", range=[low[1], high[1]], showgrid=False, scaleanchor="x", constrain="domain"
     )
     known = "; dark: exact" if density is not None else ""
-    _note(figure, f"at noise σ = {sigma:.2g}. Orange: learned{known}; dots: data")
+    note(figure, f"at noise σ = {sigma:.2g}. Orange: learned{known}; dots: data")
     return figure
 
 
@@ -144,7 +148,7 @@ def score_error(run: Run) -> Figure:
     end_labels(figure, labels, *span)
     figure.update_xaxes(type="log", title_text="noise σ", tickvals=ticks(model.sigmas))
     figure.update_yaxes(type="log", title_text="½σ²·mean |s − s*|²", range=span, dtick=1, tickformat="~g")
-    _note(figure, f"over {DRAWS} exact draws from the noised data at each level")
+    note(figure, f"over {DRAWS} exact draws from the noised data at each level")
     return figure
 
 
@@ -179,7 +183,7 @@ def curl(run: Run) -> Figure:
     )
     amount = "less than a millionth" if most < 1e-6 else f"{most:.2g} at most"
     whose = "energy network" if int(run.params["kind"][0]) == 0 else "score network"
-    _note(figure, f"{whose} at σ = {sigma:.2g}: σ² × curl is {amount}")
+    note(figure, f"{whose} at σ = {sigma:.2g}: σ² × curl is {amount}")
     return figure
 
 
@@ -219,7 +223,7 @@ def loss_by_level(run: Run) -> Figure:
     figure.update_xaxes(type="log", title_text="noise σ", tickvals=ticks(model.sigmas))
     figure.update_yaxes(title_text="½ mean |ε guessed − ε|²", rangemode="tozero")
     half = run.data.space.dim / 2
-    _note(figure, f"guessing no noise at all comes to {half:g} at every level")
+    note(figure, f"guessing no noise at all comes to {half:g} at every level")
     return figure
 
 
@@ -251,7 +255,7 @@ def modes(run: Run) -> Figure:
     )  # fmt: skip
     figure.update_xaxes(nticks=count + 1)
     figure.update_yaxes(title_text="samples, %", rangemode="tozero")
-    _note(
+    note(
         figure,
         f"within {NEAR:g} sd of a component; line and band: {len(last):,} exact draws".replace(",", "\u202f"),
     )
@@ -311,10 +315,3 @@ def ticks(sigmas: Array) -> list[float]:
 def _bearing(v: Array) -> str:
     names = ("right", "top right", "top", "top left", "left", "bottom left", "bottom", "bottom right")
     return names[round(float(np.arctan2(v[1], v[0])) / (np.pi / 4)) % 8]
-
-
-def _note(figure: Figure, text: str) -> None:
-    figure.add_annotation(
-        text=text, x=0, y=1, xref="paper", yref="paper", yanchor="bottom", xanchor="left", showarrow=False,
-        font={"color": LIGHT["muted"], "size": 13},
-    )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 SHOWN = 12  # patterns that a figure draws; the rest are counted
 RANDOM_STARTS = 400
+NARROW = 46  # characters of small print that stand in a line on a phone
 ENDS = ("a stored pattern", "its negative", "a mixture of three", "something else")
 
 
@@ -58,6 +60,18 @@ def message(text: str, height: int = 120) -> Figure:
     figure.update_yaxes(visible=False)
     figure.add_annotation(text=text, x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False)
     return figure
+
+
+def note(figure: Figure, text: str) -> None:
+    """Small print above a figure, in as many lines as the narrowest page needs, with room made for them."""
+    lines = textwrap.wrap(text, NARROW)
+    room = 8 + 17 * len(lines)
+    if (figure.layout.margin.t or 0) < room:
+        figure.update_layout(margin={"t": room})
+    figure.add_annotation(
+        text="<br>".join(lines), x=0, y=1, xref="paper", yref="paper", yanchor="bottom", xanchor="left", align="left",
+        showarrow=False, font={"color": LIGHT["muted"], "size": 13},
+    )  # fmt: skip
 
 
 def end_labels(figure: Figure, labels: list[tuple[str, float, str]], low: float, high: float) -> None:

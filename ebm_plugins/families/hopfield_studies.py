@@ -42,7 +42,7 @@ class CapacityConfig(Config):
     cells: int = knob(
         200, "N. The larger, the sharper the cliff: on a small grid it is a slope.", ge=16, le=2000, log=True
     )
-    top: float = knob(0.24, "The largest load P/N.", ge=0.05, le=8.0, log=True)
+    top: float = knob(0.24, "The largest load P/N.", ge=0.05, le=8.0, log=True, title="Largest load P/N")
     points: int = knob(12, "How many loads are tried.", ge=2, le=40)
     networks: int = knob(2, "Networks a load, each with its own random patterns.", ge=1, le=20, more=True)
     flipped: float = knob(

@@ -9,7 +9,7 @@ import numpy as np
 from ebm_plugins import paired
 from ebm_plugins.families import infonce_core as core
 from ebm_plugins.families import infonce_model as model
-from ebm_plugins.families.hopfield_figures import blank, message
+from ebm_plugins.families.hopfield_figures import blank, message, note
 from ebm_plugins.families.infonce_studies import curves
 from ebm_plugins.palette import CATEGORIES_LIGHT, ENERGY_LIGHT, LIGHT, scale
 from ebm_plugins.records import Array, Run
@@ -55,7 +55,7 @@ def similarities(run: Run) -> Figure:
     figure.update_yaxes(title_text=f"held-out query{sorted_by}", autorange="reversed")
     if classes:
         figure.update_xaxes(tickmode="array", tickvals=list(range(len(keys))))
-    _note(figure, f"energy from {energies.min():.1f} (dark) to {energies.max():.1f}".replace("-", "−"))
+    note(figure, f"energy from {energies.min():.1f} (dark) to {energies.max():.1f}".replace("-", "−"))
     return figure
 
 
@@ -153,7 +153,7 @@ def retrieval(run: Run) -> Figure:
                 showarrow=False, yanchor="middle",
                 font={"size": 11 if gap else 13, "color": LIGHT["data"] if mine else LIGHT["muted"]},
             )  # fmt: skip
-    _note(figure, "query, then its likeliest keys; green: its own")
+    note(figure, "query, then its likeliest keys; green: its own")
     return figure
 
 
@@ -225,7 +225,7 @@ def alignment_uniformity(run: Run) -> Figure:
         )
     figure.update_xaxes(title_text="uniformity (lower: more spread)")
     figure.update_yaxes(title_text="alignment (lower: nearer)")
-    _note(figure, "better is towards the lower left")
+    note(figure, "better is towards the lower left")
     return figure
 
 
@@ -298,7 +298,7 @@ def confusion(run: Run) -> Figure:
     every = {"type": "category", "tickmode": "array", "tickvals": names}
     figure.update_xaxes(title_text=f"class of the nearest {how}", constrain="domain", **every)
     figure.update_yaxes(title_text="class", autorange="reversed", **every)
-    _note(figure, f"{right:.1%} of {len(rows)} rows right")
+    note(figure, f"{right:.1%} of {len(rows)} rows right")
     return figure
 
 
@@ -309,10 +309,3 @@ def _held_rows(run: Run) -> tuple[Array, Array | None]:
     rows = np.asarray(data.test_x if out else data.x, dtype=np.float32)
     labels = data.test_labels if out else data.labels
     return rows[:, : run.params["bank_queries"].shape[1]], labels
-
-
-def _note(figure: Figure, text: str) -> None:
-    figure.add_annotation(
-        text=text, x=0, y=1, xref="paper", yref="paper", xanchor="left", yanchor="bottom", showarrow=False,
-        font={"color": LIGHT["muted"], "size": 13},
-    )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ebm_plugins import diagnostics, starts
-from ebm_plugins.families.hopfield_figures import blank, end_labels, message
+from ebm_plugins.families.hopfield_figures import blank, end_labels, message, note
 from ebm_plugins.families.langevin_figures import energy_map
 from ebm_plugins.palette import CATEGORIES_LIGHT, DASHES, LIGHT
 from ebm_plugins.records import Array, Run
@@ -64,7 +64,7 @@ def proposals(run: Run) -> Figure:
             )
         )  # fmt: skip
     share = 100 * float(taken.mean())
-    _note(
+    note(
         figure,
         f"the last {len(taken)} proposals: {share:.0f} % accepted (filled), the others refused (hollow)",
     )
@@ -129,7 +129,7 @@ def traces(run: Run) -> Figure:
         figure.update_yaxes(title_text=name, gridcolor=LIGHT["hairline"], zeroline=False, row=axis + 1, col=1)
     figure.update_xaxes(showgrid=False, zeroline=False)
     figure.update_xaxes(title_text="step", row=2, col=1)
-    _note(figure, f"{min(TRACED, followed.shape[1])} of {len(run.sampling.last)} chains, one colour each")
+    note(figure, f"{min(TRACED, followed.shape[1])} of {len(run.sampling.last)} chains, one colour each")
     return figure
 
 
@@ -163,7 +163,7 @@ def autocorrelations(run: Run) -> Figure:
     figure.update_yaxes(title_text="autocorrelation", range=[-0.25, 1.05])
     figure.update_xaxes(title_text="steps apart")
     end_labels(figure, labels, -0.25, 1.05)
-    _note(figure, "second half of the run; 1 in n: one independent draw every n states")
+    note(figure, "second half of the run; 1 in n: one independent draw every n states")
     return figure
 
 
@@ -175,10 +175,3 @@ def dressed(figure: Figure, like: Figure) -> Figure:
     figure.update_xaxes(**like.layout.xaxis.to_plotly_json())
     figure.update_yaxes(**like.layout.yaxis.to_plotly_json())
     return figure
-
-
-def _note(figure: Figure, text: str) -> None:
-    figure.add_annotation(
-        text=text, x=0, y=1, xref="paper", yref="paper", yanchor="bottom", xanchor="left", showarrow=False,
-        font={"color": LIGHT["muted"], "size": 13},
-    )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ebm_plugins.families.hopfield_figures import blank, end_labels, message
+from ebm_plugins.families.hopfield_figures import blank, end_labels, message, note
 from ebm_plugins.palette import DASHES, LIGHT, scale, signed
 from ebm_plugins.rbm_core import free_energy, hidden_probability, machine, visible_mean
 from ebm_plugins.rbm_measures import roc
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 SHOWN = 64  # filters
-DREAMS = 32
+DREAMS, ABREAST = 32, 8  # and how many in a row, large enough to be read on a phone
+SIDE = 380  # pixels that a sheet is at least wide on any page: its height follows from that
+FEW = 10  # states that are marked one by one: their histogram would be a few tall bars
 SPOILT = 0.1  # share of cells flipped, where no label is left out
 
 
@@ -40,8 +42,8 @@ def mosaic(images: Array, shape: tuple[int, int], across: int) -> Array:
 
 
 def columns_for(shape: tuple[int, int], count: int) -> int:
-    """How many pictures go in a row of a sheet about twice as wide as it is high."""
-    return int(np.clip(round(np.sqrt(2 * count * (shape[0] + 1) / (shape[1] + 1))), 1, min(count, 16)))
+    """How many pictures go in a row of a sheet about as wide as it is high: on a phone it is not wider than that."""
+    return int(np.clip(round(np.sqrt(1.2 * count * (shape[0] + 1) / (shape[1] + 1))), 1, min(count, 16)))
 
 
 def sheet(
@@ -52,23 +54,18 @@ def sheet(
     import plotly.graph_objects as go
 
     z = mosaic(images, shape, across)
-    figure = blank(height or int(np.clip(60 + 860 * z.shape[0] / z.shape[1], 120, 460)), left=0, right=0)
+    fitting = int(np.clip(46 + SIDE * z.shape[0] / z.shape[1], 120, 460))
+    figure = blank(height or fitting, left=0, right=0)
     figure.add_trace(
         go.Heatmap(z=z, zmin=low, zmax=high, colorscale=colours, showscale=False, hoverongaps=False,
                    hovertemplate="%{z:.2f}<extra></extra>")
     )  # fmt: skip
     figure.update_layout(margin={"l": 0, "r": 0, "t": 28, "b": 8})
-    figure.update_xaxes(visible=False, constrain="domain")
-    figure.update_yaxes(visible=False, autorange="reversed", scaleanchor="x", constrain="domain")
+    figure.update_xaxes(visible=False, constrain="domain", constraintoward="left")
+    figure.update_yaxes(
+        visible=False, autorange="reversed", scaleanchor="x", constrain="domain", constraintoward="top"
+    )
     return figure
-
-
-def say(figure: Figure, text: str, y: float = 1.0) -> None:
-    """Small print above a figure (or at the height ``y`` of the paper)."""
-    figure.add_annotation(
-        text=text, x=0, y=y, xref="paper", yref="paper", xanchor="left", yanchor="bottom", showarrow=False,
-        font={"color": LIGHT["muted"], "size": 13},
-    )  # fmt: skip
 
 
 def curves(
@@ -104,7 +101,9 @@ def filters(run: Run) -> Figure:
     most = float(np.abs(weights[order]).max()) or 1.0
     figure = sheet(weights[order], shape, columns_for(shape, len(order)), signed(), -most, most)
     more = f" of {len(weights)}" if len(weights) > len(order) else ""
-    say(figure, f"{len(order)}{more} hidden units, the strongest first: blue −{most:.2g}, orange +{most:.2g}")
+    note(
+        figure, f"{len(order)}{more} hidden units, the strongest first: blue −{most:.2g}, orange +{most:.2g}"
+    )
     return figure
 
 
@@ -122,7 +121,7 @@ def dreams(run: Run) -> Figure:
     rows = np.asarray(run.data.x, dtype=float)
     distance = ((states[:, None, :] - rows[None, :, :]) ** 2).sum(axis=2)
     near = rows[distance.argmin(axis=1)]
-    across = min(16, len(states))
+    across = min(ABREAST, len(states))
     both: list[Array] = []
     for first in range(0, len(states), across):
         pad = [np.full(images.shape[1], np.nan)] * (across - len(images[first : first + across]))
@@ -138,7 +137,7 @@ def dreams(run: Run) -> Figure:
                    hovertemplate="%{z:.2f}<extra></extra>")
     )  # fmt: skip
     copies = float((distance.min(axis=1) < 1e-9).mean())
-    say(
+    note(
         figure,
         f"Orange: dreams. Green, below each: the learned row nearest to its state. {copies:.0%} of the states are copies.",
     )
@@ -221,14 +220,21 @@ def free_energies(run: Run) -> Figure:
     edges = np.linspace(low, high + 1e-9 + 1e-9 * abs(high), 41)
     figure = blank(260)
     for k, (name, (values, colour)) in enumerate(sets.items()):
+        figure.add_annotation(text=f"{name}: mean {values.mean():.2f}".replace("-", "−"), x=1, y=1 - 0.1 * k, xref="paper",
+                              yref="paper", xanchor="right", showarrow=False, font={"color": colour, "size": 13})  # fmt: skip
+        if len(values) < FEW:
+            figure.add_trace(
+                go.Scatter(x=values, y=np.zeros(len(values)), mode="markers", cliponaxis=False,
+                           marker={"symbol": "line-ns-open", "size": 22, "color": colour, "line": {"width": 2.25, "color": colour}},
+                           hovertemplate=f"{name}, free energy %{{x:.1f}}<extra></extra>")
+            )  # fmt: skip
+            continue
         share = np.histogram(values, edges)[0] / len(values)
         figure.add_trace(
             go.Scatter(x=(edges[1:] + edges[:-1]) / 2, y=share, mode="lines",
                        line={"color": colour, "width": 2.25, "shape": "hvh", "dash": DASHES[k]},
                        hovertemplate=f"%{{y:.1%}} of {name}<br>free energy %{{x:.1f}}<extra></extra>")
         )  # fmt: skip
-        figure.add_annotation(text=f"{name}: mean {values.mean():.2f}".replace("-", "−"), x=1, y=1 - 0.1 * k, xref="paper",
-                              yref="paper", xanchor="right", showarrow=False, font={"color": colour, "size": 13})  # fmt: skip
     figure.update_xaxes(title_text="free energy F (nats; lower is more probable)")
     figure.update_yaxes(title_text="share of rows", tickformat=".0%", rangemode="tozero")
     return figure
@@ -256,7 +262,7 @@ def hidden_units(run: Run) -> Figure:
     figure.update_xaxes(title_text="data row" + (", sorted by label" if labels is not None else ""))
     figure.update_yaxes(title_text="hidden unit, the busiest first", autorange="reversed")
     sparse = float(((active > 0.1) & (active < 0.9)).mean())
-    say(figure, f"On {active.mean():.0%} of the time; undecided (0.1 to 0.9) in {sparse:.0%} of cases")
+    note(figure, f"On {active.mean():.0%} of the time; undecided (0.1 to 0.9) in {sparse:.0%} of cases")
     return figure
 
 
@@ -286,5 +292,5 @@ def anomalies(run: Run) -> Figure:
         title_text="odd rows found", tickformat=".0%", range=[0, 1.01], scaleanchor="x", constrain="domain"
     )
     which = "held-out" if other is not None and len(other) else "learned"
-    say(figure, f"Area {area:.3f}: {which} rows against {what}")
+    note(figure, f"Area {area:.3f}: {which} rows against {what}")
     return figure

@@ -9,7 +9,8 @@ import numpy as np
 
 from ebm_plugins import ais, deep_belief, rbm_learning
 from ebm_plugins.config import Config, knob
-from ebm_plugins.families.rbm_figures import curves, say, sheet
+from ebm_plugins.families.hopfield_figures import note
+from ebm_plugins.families.rbm_figures import curves, sheet
 from ebm_plugins.palette import CATEGORIES_LIGHT, LIGHT, scale
 from ebm_plugins.rbm_core import (
     exact_draws,
@@ -34,7 +35,7 @@ class GradientConfig(Config):
     copies: int = knob(
         2000, "Chains a data row, over which the step is averaged.", ge=100, le=20_000, log=True
     )
-    top: int = knob(100, "The largest k.", ge=2, le=500, log=True)
+    top: int = knob(100, "The largest k.", ge=2, le=500, log=True, title="Largest k")
 
 
 class DivergenceConfig(Config):
@@ -58,7 +59,7 @@ class BracketConfig(Config):
 
     hidden: int = knob(14, "Hidden units of a machine that has learned digits.", ge=2, le=16)
     chains: int = knob(100, "Chains each way.", ge=10, le=1000, log=True)
-    top: int = knob(2000, "The most temperatures.", ge=30, le=10_000, log=True)
+    top: int = knob(2000, "The most temperatures.", ge=30, le=10_000, log=True, title="Most temperatures")
 
 
 class RivalConfig(Config):
@@ -72,15 +73,21 @@ class RivalConfig(Config):
 class StackConfig(Config):
     """Layers learned one after the other on binary digits."""
 
-    first: int = knob(64, "Hidden units of the first layer.", ge=8, le=128, log=True)
+    first: int = knob(
+        64, "Hidden units of the first layer.", ge=8, le=128, log=True, title="First layer", unit="units"
+    )
     second: int = knob(
         64,
         "Hidden units of the second; as many as cells (64), it starts as the first's transpose.",
+        title="Second layer",
+        unit="units",
         ge=8,
         le=128,
         log=True,
     )
-    third: int = knob(0, "Hidden units of a third layer; 0: none.", ge=0, le=128)
+    third: int = knob(
+        0, "Hidden units of a third layer; 0: none.", ge=0, le=128, title="Third layer", unit="units"
+    )
     epochs: int = knob(60, "Epochs a layer.", ge=5, le=300, log=True)
     sweeps: int = knob(
         200, "Sweeps of the top machine before each dream.", ge=1, le=2000, log=True, more=True
@@ -154,7 +161,7 @@ def gradients(config: GradientConfig, rng: Rng) -> Iterator[Figure]:
             figure = curves(lines, (LIGHT["model"], LIGHT["energy"]), "k", "relative error of the step")
             figure.update_xaxes(type="log")
             figure.update_yaxes(rangemode="tozero")
-            say(figure, "0 is the exact gradient. The larger the weights, the longer the chains need.")
+            note(figure, "0 is the exact gradient. The larger the weights, the longer the chains need.")
             yield figure
 
 
@@ -188,7 +195,7 @@ def divergence(config: DivergenceConfig, rng: Rng) -> Iterator[Figure]:
         figure = curves(lines, CATEGORIES_LIGHT, "reconstruction error", "exact log-likelihood, nats", 340)
         figure.update_xaxes(type="log", autorange="reversed")
         figure.add_hline(y=-np.log(30), line={"color": LIGHT["truth"], "width": 1.75, "dash": "dot"})
-        say(
+        note(
             figure,
             "Learning goes to the right, where reconstruction is better; dotted: the best possible likelihood",
         )
@@ -240,7 +247,7 @@ def brackets(config: BracketConfig, rng: Rng) -> Iterator[Figure]:
         )
         figure.update_xaxes(type="log")
         figure.add_hline(y=exact, line={"color": LIGHT["truth"], "width": 1.75})
-        say(figure, f"Black: log Z = {exact:.4f}, by summing over {2**config.hidden:,} hidden states")
+        note(figure, f"Black: log Z = {exact:.4f}, by summing over {2**config.hidden:,} hidden states")
         yield figure
 
 
@@ -317,7 +324,7 @@ def stacking(config: StackConfig, rng: Rng) -> Iterator[Figure]:
         said.append(f"{len(layers)} layer{'s' if len(layers) > 1 else ''}: {value:.2f}".replace("-", "−"))
         images = deep_belief.dream(layers, 48, config.sweeps, rng)
         figure = sheet(images, (8, 8), 12, scale((LIGHT["off"], LIGHT["model"])), 0.0, 1.0)
-        say(figure, "Held-out log-likelihood is at least, in nats (by annealing): " + "; ".join(said))
+        note(figure, "Held-out log-likelihood is at least, in nats (by annealing): " + "; ".join(said))
         yield figure
 
 

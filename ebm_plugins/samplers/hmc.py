@@ -102,6 +102,7 @@ SAMPLER = Sampler(
     exactness="asymptotic",
     config=Config,
     sample=sample,
+    needs_energy=True,
     reversible=True,
 )
 

@@ -78,6 +78,7 @@ SAMPLER = Sampler(
     exactness="asymptotic",
     config=Config,
     sample=sample,
+    needs_energy=True,
     reversible=True,
 )
 

@@ -191,6 +191,7 @@ SAMPLER = Sampler(
     exactness=exactness,
     config=Config,
     sample=sample,
+    needs_energy=True,
     reversible=lambda config: exactness(config) == "asymptotic",
 )
 

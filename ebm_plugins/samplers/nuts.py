@@ -208,6 +208,7 @@ SAMPLER = Sampler(
     needs_gradient=True,
     config=Config,
     sample=sample,
+    needs_energy=True,
     reversible=True,
 )
 

@@ -128,6 +128,7 @@ SAMPLER = Sampler(
     accepts=(Plane, Vectors, BinaryGrid),
     config=Config,
     sample=sample,
+    needs_energy=True,
 )
 
 

@@ -113,6 +113,7 @@ SAMPLER = Sampler(
     stationary=False,
     config=Config,
     sample=sample,
+    needs_energy=True,
 )
 
 

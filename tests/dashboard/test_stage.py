@@ -164,6 +164,14 @@ def test_the_live_truth_says_what_the_exact_module_says() -> None:
     assert line["band"] == [run.truth.floor(300)[0], run.truth.floor(300)[2]]
 
 
+def test_no_room_is_kept_for_overlaps_with_patterns_that_there_are_none_of() -> None:
+    """A figure that is not drawn would leave a blank of its height under the stage on a phone."""
+    run = made.grid()
+    assert "overlaps" in [c["type"] for c in stage.payload(run)["charts"]]
+    many = replace(run, data=replace(run.data, x=np.zeros((9, run.space.dim)), names=()))
+    assert "overlaps" not in [c["type"] for c in stage.payload(many)["charts"]]
+
+
 def test_steps_are_counted_in_steps_and_not_in_snapshots() -> None:
     run = made.plane(steps=10)
     run.configs.sample.every = 5

@@ -57,3 +57,18 @@ def test_on_a_ladder_only_the_last_states_are_draws(address):
     assert not {"R-hat", "Effective draws", "Energy along chains"} & set(found)
     assert found["Draws"].value == ("60" if "start.n=60" in address else "300")
     assert "Total variation" in found
+
+
+def test_a_figure_that_only_says_why_it_is_empty_is_a_line_and_not_a_panel():
+    from types import SimpleNamespace
+
+    from dashboard.studies_tab import only_words
+    from ebm_plugins.families.hopfield_figures import blank, message
+
+    why = message("This landscape was not learned from data.")
+    job = SimpleNamespace(over=True, error=None, figures=[why])
+    assert only_words(job) == "This landscape was not learned from data."
+    drawn = blank(200)
+    drawn.add_scatter(x=[0], y=[1])
+    for other in ({"figures": [drawn]}, {"over": False}, {"error": ValueError()}, {"figures": []}):
+        assert only_words(SimpleNamespace(**{**vars(job), **other})) == ""

@@ -162,3 +162,19 @@ def test_a_ladder_is_never_said_not_to_have_mixed(built, name):
     assert not made.stationary
     assert made.verdict.head != "Has not mixed."
     assert np.isnan(made.report.rhat)
+
+
+def test_the_ladder_of_noise_ends_where_its_panels_end(built):
+    """Two panels in a row, each square, and no point outside of the square that the density is drawn in."""
+    made = runs.run(tiny(dsm.FAMILY.presets["Eight Gaussians"]), built)
+    figure = dsm.FAMILY.figures["The ladder of noise"](made)
+    points = [t for t in figure.data if t.type == "scatter"]
+    assert len(points) == 4
+    for trace in points:
+        names = [f"{axis}axis{getattr(trace, axis + 'axis')[1:]}" for axis in "xy"]
+        for values, name in zip((trace.x, trace.y), names, strict=True):
+            low, high = figure.layout[name].range
+            assert low <= min(values)
+            assert max(values) <= high
+            assert figure.layout[name].constrain == "domain"
+    assert len({figure.layout[f"yaxis{k or ''}"].domain for k in ("", 2, 3, 4)}) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -86,7 +87,10 @@ def test_the_matching_view_is_nearest_among_64_for_65_percent_of_held_out_digits
 
 @pytest.mark.parametrize("seed", [0, 1, 2, 3, 4] if SLOW else [0])
 def test_held_out_digits_are_named_right_in_97_5_percent(data, seed: int) -> None:
-    """By the preset's settings about 99 %; for the unshuffled split, with new writers, about 96 %, and always less."""
+    """By the preset's settings about 99 %; for the unshuffled split, with new writers, about 96 %, and always less.
+
+    Each is within three standard errors of 497 rows of what the page says of it (98.7 % and 96.4 % over five seeds).
+    """
     asked = {**FAMILY.presets["Digits and their names"].train, "every": 1000}
     accuracy = {}
     for key in ("digits-named", "digits-named-new-writers"):
@@ -96,7 +100,10 @@ def test_held_out_digits_are_named_right_in_97_5_percent(data, seed: int) -> Non
         accuracy[key] = float((said == d.test_labels).mean())
     print(accuracy)
     assert accuracy["digits-named"] >= 0.975
-    assert 0.93 <= accuracy["digits-named-new-writers"] < accuracy["digits-named"]
+    assert accuracy["digits-named-new-writers"] < accuracy["digits-named"]
+    for key, said in zip(accuracy, re.findall(r"about (\d+) of\s+100", FAMILY.learn), strict=True):
+        share = int(said) / 100
+        assert accuracy[key] == pytest.approx(share, abs=3 * math.sqrt(share * (1 - share) / 497)), key
 
 
 TABLE = {

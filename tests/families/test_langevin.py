@@ -178,6 +178,14 @@ def test_chains_that_stand_still_are_named_and_not_the_step(registry, landscape:
     assert other.verdict.status == "good"
 
 
+def test_mala_mixes_on_the_banana_when_begun_inside(registry) -> None:
+    """The preset, and the same settings from anywhere."""
+    preset = FAMILY.presets["Banana by MALA, begun inside"]
+    assert run(preset, registry).verdict.status == "good"
+    anywhere = run(replace(preset, start=starts.Noise(n=300), sample_stop=50), registry)
+    assert "have never moved" in anywhere.verdict.text
+
+
 def test_sample_delegates_to_ula_at_its_temperature(registry) -> None:
     """family.sample and the registered sampler give the same states; temperature T is exp(−E/T)."""
     for temperature in (1.0, 2.5):

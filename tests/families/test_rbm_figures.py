@@ -100,3 +100,40 @@ def test_stacking_study_raises_the_bound_on_real_digits():
         low, high, _ = ais.bracket(layers[-1], rng, 256)
         values.append(deep_belief.bound(layers, digits.x, (low + high) / 2, rng))
     assert values[1] > values[0] + 0.03
+
+
+def _drawn(registry, n):
+    """Four hidden units on bars and stripes, with n states sampled."""
+    spec = RunSpec(
+        family="rbm", dataset="bars-and-stripes-3x3", train={"hidden": 40, "epochs": 4, "every": 1},
+        sample={"steps": 4}, start=starts.Noise(n=n),
+    )  # fmt: skip
+    return runs.run(spec, registry)
+
+
+def test_one_sampled_state_is_a_mark_and_not_a_bar_of_everything(registry):
+    """A histogram of one state is a bar of 100 % that presses every other curve flat."""
+    one, many = (rbm_figures.free_energies(_drawn(registry, n)) for n in (1, 100))
+    assert [t.mode for t in many.data] == ["lines"] * len(many.data)
+    assert one.data[-1].mode == "markers"
+    assert len(one.data[-1].x) == 1
+    assert max(max(t.y) for t in one.data) < 0.6
+    assert "sampled: mean" in " ".join(a.text for a in one.layout.annotations)
+
+
+def test_small_print_and_pictures_fit_on_a_phone(registry):
+    """No line of a note is wider than 46 characters, there is room for every line of it, pictures are at least a tenth
+    of the sheet wide, and the sheet leaves little of its height blank on 380 pixels."""
+    made = _drawn(registry, 40)
+    for draw in (rbm_figures.filters, rbm_figures.dreams, rbm_figures.hidden_units, rbm_figures.anomalies):
+        figure = draw(made)
+        for line in (a for a in figure.layout.annotations if a.yref == "paper" and a.y == 1):
+            texts = line.text.split("<br>")
+            assert max(map(len, texts)) <= 46
+            assert figure.layout.margin.t >= 17 * len(texts)
+    for draw in (rbm_figures.filters, rbm_figures.dreams):
+        figure = draw(made)
+        rows, cols = np.shape(figure.data[0].z)
+        assert cols <= 10 * 4 - 1
+        drawn = figure.layout.margin.t + 380 * rows / cols
+        assert drawn >= figure.layout.height - 60
