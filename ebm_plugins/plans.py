@@ -132,7 +132,8 @@ def plan(spec: RunSpec, registry: Registry) -> Plan:
 def offered_samplers(
     family: Family, space: Space, registry: Registry, train_config: Any = None
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """``(offered, refused)`` for states in ``space`` of a model trained with ``train_config`` (any, without one): key → title of what the lab lists, key → reason of the rest.
+    """``(offered, refused)`` for states in ``space`` of a model trained with ``train_config`` (any, without one): key →
+    title of what the lab lists, key → reason of the rest.
 
     The family's methods come first; one without methods has its own ``sample`` under its own key.
     """
@@ -155,7 +156,8 @@ def offered_datasets(family: Family, registry: Registry, train_config: Any) -> d
     One that does not load is left out (:func:`broken_datasets` says why), so that it costs nobody else anything.
     """
     needs = family.needs_data(train_config)
-    offered, bare = {}, {}
+    offered: dict[str, str] = {}
+    bare: dict[str, str] = {}
     for key, dataset in registry.datasets.items():
         if isinstance(dataset.space, family.accepts):
             data = _loaded(dataset)
