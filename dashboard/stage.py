@@ -17,9 +17,9 @@ from ebm_plugins.palette import LIGHT
 from ebm_plugins.records import Run
 from ebm_plugins.spaces import BinaryGrid, Pairs, Plane, Space, Vectors
 
-BUDGET = 700_000  # bytes of frames in one payload
-PARTICLES = 600
-PICTURES = 25
+BUDGET = 1_230_000  # bytes of frames in one payload: 1,000 particles, or 64 pictures of 8×8, and 300 moments
+PARTICLES = 1000
+PICTURES = 64
 BEHIND = 300  # data rows drawn under the states
 PATTERNS = 6
 PLANE_FPS, CELL_FPS = 32, 5
@@ -114,6 +114,8 @@ def _(space: Plane, run: Run) -> dict[str, Any]:
     rows = np.asarray(run.data.x, dtype=float)
     if rows.ndim == 2 and rows.shape[1] == 2 and len(rows):
         out["behind"] = rows[:: -(-len(rows) // BEHIND)]
+        out["legend"] = [*_legend(space, run), _mark("disc", "data", "data")]
+    out["proposed"] = _proposed(run, chosen, box)
     if exact:
         (x, px), (y, py) = exact
         out["marginals"] = {"x": x, "px": px, "y": y, "py": py}
@@ -207,8 +209,12 @@ def _(space: Pairs, run: Run) -> dict[str, Any]:
 
 
 def _chosen(run: Run, chosen: np.ndarray[Any, Any]) -> dict[str, Any]:
-    """The step numbers of the frames that are sent."""
-    return {"steps": _common_steps(run)[chosen]}
+    """The step numbers of the frames that are sent, and how many there were where some had to be left out."""
+    left_out = len(chosen) < len(run.sampling.frames)
+    return {
+        "steps": _common_steps(run)[chosen],
+        "thinned": [len(chosen), len(run.sampling.frames)] if left_out else None,
+    }
 
 
 def _common_steps(run: Run) -> np.ndarray[Any, Any]:
@@ -233,6 +239,18 @@ def _places(places: np.ndarray[Any, Any], box: tuple[float, ...]) -> dict[str, A
     reach = high - low
     low, high = low - reach, high + reach
     return {"q": views.quantise(places, low, high), "low": low.tolist(), "high": high.tolist()}
+
+
+def _proposed(run: Run, chosen: np.ndarray[Any, Any], box: tuple[float, ...]) -> dict[str, Any] | None:
+    """What the first chains were offered before each moment: places (f, p, 2), and whether it was nothing (0),
+    refused (1) or taken (2)."""
+    if run.sampling.proposed is None:
+        return None
+    offered = run.sampling.proposed[chosen]
+    states = run.sampling.frames[chosen][:, : offered.shape[1]]
+    there = np.isfinite(offered).all(axis=-1)
+    answer = np.where(there, np.where((offered == states).all(axis=-1), 2, 1), 0).astype(np.uint8)
+    return {"q": _places(offered, box)["q"], "answer": answer}
 
 
 def _grey_range(run: Run, frames: np.ndarray[Any, Any]) -> tuple[float, float]:
@@ -339,8 +357,6 @@ def _(space: Plane, run: Run) -> list[dict[str, str]]:
     marks = [_mark("disc", "model", "samples")]
     if run.truth is not None and run.truth.comparable:
         marks.append(_mark("line", "truth", "exact"))
-    if len(run.data.x):
-        marks.append(_mark("disc", "data", "data"))
     return [*marks, _mark("scale", "energy", "energy, low to high")] if run.field is not None else marks
 
 

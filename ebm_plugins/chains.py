@@ -42,6 +42,13 @@ def join(states: Sequence[State]) -> Array:
     return np.concatenate([state[0] for state in states])
 
 
+def proposals(states: Sequence[Any]) -> Array | None:
+    """What all chains (n, dim) were offered last, for states with a field ``proposed``; else None."""
+    if not all(hasattr(state, "proposed") for state in states):
+        return None
+    return np.concatenate([state.proposed for state in states])
+
+
 def advance(
     parts: Sequence[Block], states: Sequence[State], step: Callable[[State, Noise], State], count: int
 ) -> list[State]:
@@ -158,7 +165,7 @@ def tuning(
         metrics = {"acceptance": (accepted() - first) / max(1, count * chains)}
         if config.warmup:
             metrics[name] = size
-        yield Snapshot(join(states), metrics)
+        yield Snapshot(join(states), metrics, proposals(states))
 
 
 def tuned(step_size: float, acceptance: float, aim: float, t: int) -> float:

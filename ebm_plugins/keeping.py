@@ -13,6 +13,7 @@ from ebm_plugins.records import Array, Metrics, Params, PluginError, Snapshot, T
 MAX_FRAMES = 300
 MAX_STATES = 1_000
 MAX_CHAINS = 64
+MAX_PROPOSED = 100
 TRACE_BYTES = 48 * 2**20
 PARAM_BYTES = 64 * 2**20
 
@@ -140,6 +141,26 @@ def check_params(value: Any, plugin: str) -> dict[str, Array]:
                 plugin, "train", f"Its param {name!r} is {kind} where an array of numbers was expected."
             )
     return dict(value)
+
+
+def check_proposed(value: Any, shape: tuple[int, ...], plugin: str) -> Array | None:
+    """What was proposed (n, dim), if anything was. Raises PluginError."""
+    if value is None:
+        return None
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
+        kind = getattr(value, "dtype", type(value).__name__)
+        raise PluginError(plugin, "sample", f"It proposed {kind} where an array of numbers was expected.")
+    if value.shape != shape:
+        raise PluginError(plugin, "sample", f"It proposed shape {value.shape} where {shape} was expected.")
+    return value
+
+
+def stacked(proposals: list[Array | None], shape: tuple[int, ...]) -> Array | None:
+    """Proposals (f, p, dim) of the frames, NaN where there was none; None where there never was."""
+    if all(one is None for one in proposals):
+        return None
+    nothing = np.full(shape, np.nan)
+    return np.stack([nothing if one is None else one for one in proposals])
 
 
 def check_states(value: Any, shape: tuple[int, ...], plugin: str) -> Array:

@@ -73,11 +73,14 @@ class ConfigError(ValueError):
 class Snapshot:
     """One moment of training (``value`` = params) or of sampling (``value`` = states (n, dim)).
 
-    ``metrics`` maps names to floats. A yielded array is never edited later.
+    ``metrics`` maps names to floats. ``proposed`` (n, dim), for kernels that accept or refuse, is what each chain was
+    offered in the last step before this moment, or None: a chain whose state is what it was offered took it, another
+    refused it. It is for the eye alone. A yielded array is never edited later.
     """
 
     value: Any
     metrics: Metrics = dataclasses.field(default_factory=nothing)
+    proposed: Array | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -305,7 +308,9 @@ class Sampling:
     ``frames`` (f, m, dim) keeps at most 300 moments of at most 1,000 states; ``steps`` (f,) numbers them in
     snapshots; ``last`` (n, dim) is every state at the end; ``metrics`` holds one value a snapshot; ``traces``
     (s + 1, c, dim) and ``energies`` (s + 1, c) follow the first c ≤ 64 chains through every snapshot.
-    ``diverged`` is the snapshot at which a state stopped being finite, else None.
+    ``diverged`` is the snapshot at which a state stopped being finite, else None. ``proposed`` (f, p, dim) is what
+    the first p ≤ 100 chains were offered in the last step before each frame, NaN where nothing was; None for a kernel
+    that does not propose.
     """
 
     frames: Array
@@ -316,6 +321,7 @@ class Sampling:
     energies: NDArray[np.float64]
     diverged: int | None = None
     finished: bool = True
+    proposed: Array | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,12 +15,15 @@ import numpy as np
 from ebm_plugins import digests, starts
 from ebm_plugins.conclusions import conclude
 from ebm_plugins.keeping import (
+    MAX_PROPOSED,
     MAX_STATES,
     Frames,
     MetricLog,
     TrainingLog,
+    check_proposed,
     check_snapshot,
     check_states,
+    stacked,
     traced_chains,
 )
 from ebm_plugins.plans import LARGEST, Plan, plan
@@ -279,10 +282,12 @@ def _sample(
         stream = _guarded(made.family.sample, key, "sample", params, config, rng, x.copy(), **options)
     chains = traced_chains(len(x), x.shape[1], most + 1)
     frames, metrics = Frames(), MetricLog()
-    frames.add(0, x[:MAX_STATES].copy())
+    offered = x[:MAX_PROPOSED].shape
+    frames.add(0, (x[:MAX_STATES].copy(), None))
     traces = [x[:chains].astype(np.float32)]
     energies = [_energies(made, params, x[:chains])]
     last, step, diverged, finished = x, 0, None, True
+    proposed: Array | None = None
     while step < most:
         snapshot = next(stream, None)
         if snapshot is None:
@@ -299,9 +304,14 @@ def _sample(
             break
         step += 1
         last = states
+        proposed = check_proposed(snapshot.proposed, (len(x), width), key)
+        if proposed is not None:
+            if made.sampler and free is not None:
+                proposed = embed(np.asarray(proposed, dtype=float), free, x)
+            proposed = np.array(proposed[:MAX_PROPOSED], dtype=float)
         if frames.wants(step):
             _check_inside(made, states[:MAX_STATES], key, x, free)
-            frames.add(step, states[:MAX_STATES].copy())
+            frames.add(step, (states[:MAX_STATES].copy(), proposed))
         metrics.add(snapshot.metrics)
         traces.append(states[:chains].astype(np.float32))
         energies.append(energy)
@@ -316,9 +326,9 @@ def _sample(
     stream.close()
     last = np.array(last)
     _check_inside(made, last, key, x, free)
-    steps, kept = frames.close(step, last[:MAX_STATES])
+    steps, kept = frames.close(step, (last[:MAX_STATES], proposed))
     return Sampling(
-        frames=np.stack(kept),
+        frames=np.stack([states for states, _ in kept]),
         steps=np.asarray(steps, dtype=np.int64),
         last=last,
         metrics=metrics.arrays(),
@@ -326,6 +336,7 @@ def _sample(
         energies=np.stack(energies),
         diverged=diverged,
         finished=finished and (made.spec.sample_stop is None or step < made.spec.sample_stop),
+        proposed=stacked([offer for _, offer in kept], offered),
     )
 
 

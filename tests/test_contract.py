@@ -58,7 +58,7 @@ FIELDS: dict[type, dict[str, Any]] = {
         "x": REQUIRED, "space": REQUIRED, "labels": None, "test_x": None, "test_labels": None, "name": "",
         "names": (),
     },
-    records.Snapshot: {"value": REQUIRED, "metrics": EMPTY},
+    records.Snapshot: {"value": REQUIRED, "metrics": EMPTY, "proposed": None},
     records.Target: {
         "energy": REQUIRED, "gradient": REQUIRED, "space": REQUIRED, "box": None, "temperature": 1.0,
     },
@@ -72,6 +72,7 @@ FIELDS: dict[type, dict[str, Any]] = {
     records.Sampling: {
         "frames": REQUIRED, "steps": REQUIRED, "last": REQUIRED, "metrics": REQUIRED, "traces": REQUIRED,
         "energies": REQUIRED, "diverged": None, "finished": True,
+        "proposed": None,
     },
     records.Run: {
         "spec": REQUIRED, "data": REQUIRED, "params": REQUIRED, "target": REQUIRED, "configs": REQUIRED,

@@ -24,6 +24,8 @@ _script = assets.module(
     "canvas",
     "charts",
     "transport",
+    "surface",
+    "particles",
     "plane",
     "cells",
     "images",

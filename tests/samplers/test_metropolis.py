@@ -280,3 +280,15 @@ def test_a_proposal_that_overflows_is_refused() -> None:
     quartic = Target(energy=lambda x: (x**4).sum(axis=1), gradient=None, space=Vectors(1))
     start = np.full((5, 1), 1e80)
     assert (run(quartic, start, 0, scale=50.0, steps=5)[-1] == start).all()
+
+
+def test_what_was_proposed_comes_with_each_snapshot_and_stays_where_it_was_refused() -> None:
+    """Of every chain and step: the state is what was offered, or what it was before. Their count is the acceptance."""
+    target, before = wells(), np.random.default_rng(0).standard_normal((2500, 2))
+    for snapshot in metropolis.sample(target, metropolis.Config(steps=5), np.random.default_rng(1), before):
+        assert snapshot.proposed is not None
+        taken = (snapshot.value == snapshot.proposed).all(axis=1)
+        np.testing.assert_array_equal(snapshot.value[~taken], before[~taken])
+        assert snapshot.metrics["acceptance"] == pytest.approx(taken.mean())
+        assert 0.05 < taken.mean() < 0.95
+        before = snapshot.value

@@ -13,7 +13,9 @@ function makeCharts(box, stage) {
         el("figcaption", {}, el("span", { text: spec.title }), spec.note ? el("span", { class: "note", text: spec.note }) : ""),
         el("div", { class: "plot" }));
       box.append(panel);
-      return { spec, panel, plot: panel.lastChild };
+      const chart = { spec, panel, plot: panel.lastChild };
+      if (spec.type !== "bars") follow(chart);
+      return chart;
     });
     stage.labelled = specs.some((spec) => spec.type === "overlaps"); // so that cursors stand above one another
     box.parentElement.classList.toggle("alone", !specs.length);
@@ -32,6 +34,26 @@ function makeCharts(box, stage) {
       chart.move = make(chart.spec, image, width, height, stage, last);
       chart.move(stage.at);
     }
+  }
+
+  // Hovering reads a trace at a moment; a click, or a drag, goes to it.
+  function follow(chart) {
+    let held = false;
+    const moment = (event) => chart.move.nearest(event.clientX - chart.plot.getBoundingClientRect().left);
+    const go = (event) => { stage.pause(); stage.show(moment(event)); };
+    chart.plot.addEventListener("pointerdown", (event) => {
+      if (event.button || !chart.move) return;
+      held = true;
+      chart.plot.setPointerCapture(event.pointerId);
+      go(event);
+    });
+    chart.plot.addEventListener("pointermove", (event) => {
+      if (!chart.move) return;
+      if (held) go(event);
+      chart.move.read(moment(event));
+    });
+    for (const end of ["pointerup", "pointercancel"]) chart.plot.addEventListener(end, () => { held = false; });
+    chart.plot.addEventListener("pointerleave", () => { if (chart.move) chart.move.read(-1); });
   }
 
   return { load, resize, move: (at) => drawn.forEach((chart) => chart.move && chart.move(at)) };
@@ -133,7 +155,10 @@ function lines(spec, image, width, height, stage, axis) {
     image.append(dot);
     return dot;
   });
-  return (at) => {
+  const ghost = svg("line", { class: "ghost", y1: PAD.top, y2: height - bottom, visibility: "hidden" });
+  const words = svg("text", { class: "reading", y: PAD.top + 12, visibility: "hidden" });
+  image.append(ghost, words);
+  const move = (at) => {
     const place = x(steps[Math.min(at, steps.length - 1)]); // a shorter run may come while a longer one is at its end
     cursor.setAttribute("x1", place);
     cursor.setAttribute("x2", place);
@@ -143,6 +168,23 @@ function lines(spec, image, width, height, stage, axis) {
       if (Number.isFinite(value)) { dots[i].setAttribute("cx", place); dots[i].setAttribute("cy", y(value)); }
     });
   };
+  move.nearest = (px) => {
+    let best = 0;
+    for (let i = 1; i < steps.length; i++) if (Math.abs(x(steps[i]) - px) < Math.abs(x(steps[best]) - px)) best = i;
+    return best;
+  };
+  move.read = (at) => {
+    const shown = at >= 0 ? "visible" : "hidden";
+    for (const node of [ghost, words]) node.setAttribute("visibility", shown);
+    if (at < 0) return;
+    const place = x(steps[at]), beyond = place > width / 2, main = series.find((s) => !s.dash) || series[0];
+    ghost.setAttribute("x1", place);
+    ghost.setAttribute("x2", place);
+    words.setAttribute("x", place + (beyond ? -6 : 6));
+    words.setAttribute("text-anchor", beyond ? "end" : "start");
+    words.textContent = `${number(+main.values[at].toPrecision(3))} at ${stage.payload.unit} ${number(steps[at])}`;
+  };
+  return move;
 }
 
 function column(spec, stage) {

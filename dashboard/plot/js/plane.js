@@ -1,6 +1,6 @@
 // The plane: energy in flat bands, particles with trails, marginals against the exact ones. Two canvases, the lower
 // one redrawn only when the window, the theme or the run changes.
-const BANDS = 14, TRAIL = 9, TRAILED = 75, BINS = 44;
+const BANDS = 14, BINS = 44;
 
 function makePlane(box, stage) {
   const under = el("canvas", { "aria-hidden": "true" });
@@ -10,7 +10,8 @@ function makePlane(box, stage) {
     .map(([text, label, factor]) => el("button", { type: "button", text, "aria-label": label, title: label,
       onclick: () => zoomBy(factor) })));
   box.append(under, over, zooms, tip);
-  let home = null, win = null, geometry = null, sprite = null, moved = false;
+  let home = null, win = null, geometry = null, sprite = null, moved = false, solid = false;
+  const surface = makeSurface(stage);
 
   const payload = () => stage.payload;
 
@@ -38,6 +39,8 @@ function makePlane(box, stage) {
   function load(now, fresh) {
     home = now.box;
     if (!win || !moved || fresh) { win = [...home]; moved = false; }
+    if (stage.followed >= now.frames.q.shape[1]) stage.followed = -1;
+    if (solid && !now.field) turnInto(stage.solid = false);
     box.classList.toggle("zoomed", moved);
     over.setAttribute("aria-label", now.alt);
     resize();
@@ -53,6 +56,11 @@ function makePlane(box, stage) {
   // --- the lower canvas ---
   function drawUnder() {
     const c = sized(under, geometry.width, geometry.height), colours = stage.colours;
+    if (solid) {
+      surface.paint(c, geometry.width, geometry.height, payload(), win);
+      box.dataset.camera = [surface.camera.yaw, surface.camera.pitch, surface.camera.zoom].map((v) => v.toFixed(3)).join();
+      return;
+    }
     c.clearRect(0, 0, geometry.width, geometry.height);
     if (payload().field) contour(c, colours);
     else {
@@ -125,61 +133,39 @@ function makePlane(box, stage) {
   }
 
   // --- the upper canvas ---
-  function makeSprite(colours) {
-    const canvas = document.createElement("canvas");
-    const c = sized(canvas, 12, 12);
-    c.beginPath(); c.arc(6, 6, 4.25, 0, 7); c.fillStyle = colours.halo; c.fill();
-    c.beginPath(); c.arc(6, 6, 3.25, 0, 7); c.fillStyle = colours.model; c.fill();
-    return { canvas, colour: colours.model };
-  }
-
-  // The positions of frame `at` in pixels (x, y, x, y, ...).
-  function positions(at) {
-    const { q, low, high } = payload().frames;
-    const count = q.shape[1], out = new Float32Array(2 * count), from = 2 * count * at;
-    const ax = (high[0] - low[0]) / 65535, ay = (high[1] - low[1]) / 65535;
-    for (let i = 0; i < count; i++) {
-      out[2 * i] = px(low[0] + (q[from + 2 * i] + 32768) * ax);
-      out[2 * i + 1] = py(low[1] + (q[from + 2 * i + 1] + 32768) * ay);
-    }
-    return out;
-  }
+  // The pixel of a place of the plane. (Outside the window it is clipped from above, and not there on the surface.)
+  const spot = (x, y) => (solid ? surface.spot(x, y) : { px: px(x), py: py(y), hidden: false, away: 0 });
 
   function draw(at) {
     if (!geometry) return;
-    const colours = stage.colours, c = sized(over, geometry.width, geometry.height);
+    const colours = stage.colours, c = sized(over, geometry.width, geometry.height), { top, left, side } = geometry;
     if (!sprite || sprite.colour !== colours.model) sprite = makeSprite(colours);
     c.clearRect(0, 0, geometry.width, geometry.height);
     const waiting = stage.pending && stage.pending.points;
-    const now = waiting ? Float32Array.from(stage.pending.points.flatMap(([x, y]) => [px(x), py(y)])) : positions(at);
+    const now = waiting ? Float32Array.from(stage.pending.points.flat()) : placesAt(payload(), at, stage.share);
     c.save();
-    c.beginPath();
-    c.rect(geometry.left, geometry.top, geometry.side, geometry.side);
-    c.clip();
-    if (!waiting) trails(c, colours, at);
-    for (let i = 0; i < now.length; i += 2) c.drawImage(sprite.canvas, now[i] - 6, now[i + 1] - 6, 12, 12);
+    if (!solid) {
+      c.beginPath();
+      c.rect(left, top, side, side);
+      c.clip();
+    }
+    const one = !waiting && stage.followed >= 0; // the others stand back
+    if (!waiting && !one) drawTrails(c, stage, now, spot);
+    drawParticles(c, sprite, now, spot, solid, one);
+    if (!waiting) {
+      drawFollowed(c, stage, sprite, now, spot);
+      box.dataset.proposals = drawProposals(c, stage, now, spot, within(now));
+    }
     c.restore();
-    if (payload().kind === "plane") margins(c, colours, now);
+    if (payload().kind === "plane" && !solid) margins(c, colours, now);
   }
 
-  function trails(c, colours, at) {
-    const first = Math.max(0, at - TRAIL);
-    if (first === at) return;
-    const past = [];
-    for (let f = first; f <= at; f++) past.push(positions(f));
-    const count = Math.min(TRAILED, past[0].length / 2);
-    c.strokeStyle = colours.model;
-    c.lineWidth = 1;
-    for (let k = 1; k < past.length; k++) {
-      c.globalAlpha = 0.25 + 0.45 * (k / TRAIL);
-      c.beginPath();
-      for (let i = 0; i < 2 * count; i += 2) {
-        c.moveTo(past[k - 1][i], past[k - 1][i + 1]);
-        c.lineTo(past[k][i], past[k][i + 1]);
-      }
-      c.stroke();
+  function within(places) {
+    let count = 0;
+    for (let i = 0; i < places.length; i += 2) {
+      count += places[i] >= win[0] && places[i] <= win[1] && places[i + 1] >= win[2] && places[i + 1] <= win[3];
     }
-    c.globalAlpha = 1;
+    return count;
   }
 
   // Sampled as an area, exact as a line, along the top and (where there is room) the right.
@@ -190,7 +176,7 @@ function makePlane(box, stage) {
       const [low, high] = axis ? [win[2], win[3]] : [win[0], win[1]];
       const bins = new Float32Array(BINS);
       for (let i = axis; i < now.length; i += 2) {
-        const share = axis ? (top + side - now[i]) / side : (now[i] - left) / side;
+        const share = (now[i] - low) / (high - low);
         if (share >= 0 && share < 1) bins[(share * BINS) | 0] += 1;
       }
       const width = (high - low) / BINS;
@@ -226,6 +212,7 @@ function makePlane(box, stage) {
 
   // --- zoom, pan, drop, hover ---
   function zoomBy(factor, about) {
+    if (solid) { surface.zoom(factor); moved = true; return again(); }
     if (!factor) { win = [...home]; moved = false; }
     else {
       const x = about ? about.x : (win[0] + win[1]) / 2, y = about ? about.y : (win[2] + win[3]) / 2;
@@ -236,20 +223,58 @@ function makePlane(box, stage) {
     }
     box.classList.toggle("zoomed", moved);
     box.dataset.window = win.map((v) => v.toFixed(4)).join();
+    again();
+  }
+
+  let asked = false; // to draw both canvases anew, once a frame
+  function again() {
+    if (asked) return;
+    asked = true;
+    requestAnimationFrame(() => { asked = false; drawUnder(); draw(stage.at); });
+  }
+
+  function turnInto(now) {
+    solid = now && Boolean(payload().field);
+    box.classList.toggle("solid", solid);
+    tip.hidden = true;
+    over.setAttribute("aria-label", `${payload().alt} ${solid ? "Arrow keys turn the surface." : ""}`);
     drawUnder();
     draw(stage.at);
   }
 
+  // The particle nearest to a pixel, -1 where none is near.
+  function nearest(at) {
+    const places = placesAt(payload(), stage.at);
+    let best = -1, least = 16;
+    for (let i = 0; i < places.length; i += 2) {
+      const one = spot(places[i], places[i + 1]), away = one && !one.hidden ? Math.hypot(one.px - at.px, one.py - at.py) : Infinity;
+      if (away < least) { least = away; best = i / 2; }
+    }
+    return best;
+  }
+
+  function followed(i) {
+    stage.followed = i;
+    box.dataset.followed = i;
+    draw(stage.at);
+  }
+
   let grip = null;
+  const fingers = new Map();
   over.addEventListener("pointerdown", (event) => {
     const spot = place(event);
-    if (!spot.inside || event.button) return;
-    grip = { ...spot, win: [...win], dragged: false };
+    if (!(spot.inside || solid) || event.button) return;
+    fingers.set(event.pointerId, spot);
+    grip = { ...spot, win: [...win], dragged: fingers.size > 1 };
     over.setPointerCapture(event.pointerId);
   });
   over.addEventListener("pointermove", (event) => {
     const spot = place(event);
     if (grip && Math.hypot(spot.px - grip.px, spot.py - grip.py) > 6) grip.dragged = true;
+    if (solid) {
+      if (grip) turned(event, spot);
+      return;
+    }
     if (grip && grip.dragged && event.pointerType !== "touch") {
       const dx = ((spot.px - grip.px) / geometry.side) * (grip.win[1] - grip.win[0]);
       const dy = ((spot.py - grip.py) / geometry.side) * (grip.win[3] - grip.win[2]);
@@ -260,21 +285,43 @@ function makePlane(box, stage) {
     }
     hover(spot);
   });
+  // Two fingers zoom, one turns.
+  function turned(event, spot) {
+    const before = fingers.get(event.pointerId), others = [...fingers].filter(([id]) => id !== event.pointerId);
+    if (!before || !grip.dragged) return;
+    if (others.length) {
+      const [[, other]] = others, apart = (p) => Math.hypot(p.px - other.px, p.py - other.py) || 1;
+      surface.zoom(apart(before) / apart(spot));
+    } else surface.turn((spot.px - before.px) * -0.008, (spot.py - before.py) * 0.008);
+    fingers.set(event.pointerId, spot);
+    again();
+  }
+
   over.addEventListener("pointerup", (event) => {
-    const was = grip;
+    const was = grip, spot = place(event);
+    fingers.delete(event.pointerId);
     grip = null;
-    if (was && !was.dragged && stage.payload.editable) stage.drop(place(event));
+    if (!was || was.dragged) return;
+    if (stage.tool === "follow") return followed(nearest(spot));
+    const on = solid ? surface.place(spot.px, spot.py) : spot;
+    if (on && stage.payload.editable) stage.drop(on);
   });
-  over.addEventListener("pointercancel", () => { grip = null; });
+  over.addEventListener("pointercancel", (event) => { grip = null; fingers.delete(event.pointerId); });
   over.addEventListener("pointerleave", () => { tip.hidden = true; });
-  over.addEventListener("dblclick", () => moved && zoomBy(0));
+  over.addEventListener("dblclick", () => moved && !solid && zoomBy(0));
   over.addEventListener("wheel", (event) => {
     if (!event.ctrlKey && !event.metaKey) return;
     event.preventDefault();
     zoomBy(event.deltaY < 0 ? 0.85 : 1 / 0.85, place(event));
   }, { passive: false });
+  const TURNS = { ArrowLeft: [0.1, 0], ArrowRight: [-0.1, 0], ArrowUp: [0, -0.08], ArrowDown: [0, 0.08] };
   over.addEventListener("keydown", (event) => {
-    if (event.key === "+" || event.key === "=") zoomBy(0.7);
+    const count = payload().frames.q.shape[1];
+    if (solid && TURNS[event.key]) { surface.turn(...TURNS[event.key]); again(); }
+    else if (event.key === "n") followed((stage.followed + 1) % count);
+    else if (event.key === "N") followed((stage.followed + count - 1) % count);
+    else if (event.key === "Escape" && stage.followed >= 0) followed(-1);
+    else if (event.key === "+" || event.key === "=") zoomBy(0.7);
     else if (event.key === "-") zoomBy(1 / 0.7);
     else if (event.key === "0") zoomBy(0);
     else if (event.key === "Enter" && stage.payload.editable) {
@@ -302,5 +349,5 @@ function makePlane(box, stage) {
     tip.style.transform = `translate(${spot.px + (beyond ? -12 : 12)}px, ${spot.py + 14}px)` + (beyond ? " translateX(-100%)" : "");
   }
 
-  return { load, resize, draw, theme: () => { sprite = null; resize(); } };
+  return { load, resize, draw, turnInto, glides: true, theme: () => { sprite = null; resize(); } };
 }

@@ -1,6 +1,8 @@
 // The stage: one view of the space, its live figures, its transport; and the edit that is under way.
 const VIEWS = { plane: makePlane, cells: makeCells, images: makeImages, scatter: makeScatter, pairs: makePairs };
 const TOOLS = {
+  plane: [["drop", "Drop", "Click to drop particles"],
+    ["follow", "Follow", "Click a particle to follow it, N for the next one: its path, and what it was offered"]],
   cells: [["flip", "Flip", "Click or drag cells to flip them"], ["erase", "Erase", "Click or drag to erase cells: only erased cells move"]],
   images: [["look", "Look", "Click a picture to choose it"], ["flip", "Draw", "Draw on the chosen picture"],
     ["erase", "Erase", "Erase cells of it: only erased cells move"]],
@@ -19,7 +21,7 @@ function makeStage(host) {
   host.replaceChildren(body);
 
   const stage = { payload: null, at: 0, speed: 1, loop: false, selected: 0, pending: null, colours: null, font: "sans-serif",
-    tool: kind === "images" ? "look" : "flip", toggle, pause, show, base, drop, edit, select, freeMask };
+    tool: { images: "look", plane: "drop", scatter: "drop" }[kind] || "flip", share: 0, solid: false, followed: -1, toggle, pause, show, base, drop, edit, select, freeMask };
   const charts = makeCharts(side, stage), transport = makeTransport(bar, stage), view = VIEWS[kind](main, stage);
   const still = window.matchMedia("(prefers-reduced-motion: reduce)");
   let send = null, playing = false, clock = 0, since = 0, timer = 0, replay = false, sent = 0, rest = 0;
@@ -121,6 +123,7 @@ function makeStage(host) {
 
   function pause() {
     clearTimeout(rest);
+    if (stage.share) { stage.share = 0; view.draw(stage.at); }
     playing = false;
     host.dataset.playing = "no";
     transport.playing(false);
@@ -135,12 +138,13 @@ function makeStage(host) {
     since += Math.min(250, now - clock);
     clock = now;
     const on = Math.floor((since * rate) / 1000 + 1e-6);
+    stage.share = view.glides ? Math.min(1, (since * rate) / 1000 - on) : 0;
     if (on > 0) {
       since -= (on * 1000) / rate;
       if (stage.at + on >= last && stage.loop) show(stage.at >= last ? 0 : last);
       else show(stage.at + on);
       if (stage.at >= last && !stage.loop) return pause();
-    }
+    } else if (view.glides) view.draw(stage.at);
     requestAnimationFrame(tick);
   }
 
@@ -209,6 +213,15 @@ function makeStage(host) {
       const own = names[origin[Math.min(stage.selected, origin.length - 1)]];
       marks.push(el("span", { class: "mark dot" }, el("i"), `differs from ‘${own}’`));
     }
+    const { proposed, thinned } = stage.payload;
+    if (proposed) {
+      const help = "Drawn for the particle that is followed, and for all once the window holds few";
+      marks.push(el("span", { class: "mark ring", title: help }, el("i"), "refused proposal"));
+    }
+    if (thinned) {
+      marks.push(el("span", { class: "thinned", title: "The others stay on the server, so that the page stays light",
+        text: `${thinned[0]} of ${thinned[1]} moments` }));
+    }
     if (stage.freeMask()) marks.push(el("span", { class: "mark erased" }, el("i"), "erased: only these move"));
     legend.replaceChildren(...marks);
   }
@@ -222,9 +235,17 @@ function makeStage(host) {
       tools.append(el("button", { type: "button", text, title: help, "aria-pressed": String(stage.tool === name),
         onclick: () => takeUp(name) }));
     }
-    if (kind === "plane" || kind === "scatter") tools.append(el("span", { class: "hint", text: "Click to drop particles" }));
+    if (kind === "scatter") tools.append(el("span", { class: "hint", text: "Click to drop particles" }));
+    if (kind === "plane" && payload.field) tools.append(views());
     const drawn = stage.pending || payload.start || payload.drawn || payload.free;
     if (drawn) tools.append(el("button", { type: "button", class: "clear", text: "Clear", title: "Take the drawn start back", onclick: clear }));
+  }
+
+  function views() {
+    const button = (solid, text, help) => el("button", { type: "button", text, title: help, "aria-pressed": String(stage.solid === solid),
+      onclick: () => { stage.solid = solid; drawTools(); view.turnInto(solid); } });
+    return el("span", { class: "views", role: "group", "aria-label": "View" }, button(false, "2-D", "The landscape from above"),
+      button(true, "3-D", "The landscape as a surface: drag or arrow keys turn it, + and − zoom"));
   }
 
   // A tool that draws is for the start, so the start is shown.
@@ -232,7 +253,7 @@ function makeStage(host) {
     stage.tool = name;
     pause();
     drawTools();
-    show(name === "look" ? stage.at : 0);
+    show(["flip", "erase"].includes(name) ? 0 : stage.at);
   }
 
   const stops = () => {
@@ -241,6 +262,7 @@ function makeStage(host) {
   };
 
   function makeFilm() {
+    inSight.disconnect();
     film.replaceChildren();
     const many = view.states ? view.states() > 1 : false;
     film.hidden = !view.picture;
@@ -256,13 +278,25 @@ function makeStage(host) {
       node.frame = frame;
       film.append(node);
       if (frame.at !== undefined) view.picture(node.firstChild, frame.at);
-      else node.setAttribute("aria-pressed", String(frame.chosen === stage.selected));
+      else {
+        view.picture(node.firstChild, stage.at, frame.chosen);
+        node.setAttribute("aria-pressed", String(frame.chosen === stage.selected));
+        inSight.observe(node);
+      }
     }
   }
 
+  // Of a strip of many states only those are drawn that can be seen.
+  const inSight = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) {
+      target.unseen = !isIntersecting;
+      if (isIntersecting && stage.payload && target.isConnected) view.picture(target.firstChild, stage.at, target.frame.chosen);
+    }
+  });
+
   function moveFilm() {
     for (const node of film.children) {
-      if (node.frame.at === undefined) view.picture(node.firstChild, stage.at, node.frame.chosen);
+      if (node.frame.at === undefined) node.unseen || view.picture(node.firstChild, stage.at, node.frame.chosen);
       else node.classList.toggle("now", node.frame.at === stage.at);
     }
   }

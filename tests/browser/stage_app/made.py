@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -93,6 +94,20 @@ def plane(
         truth=exact.truth_of(made.target),
         field=exact.energy_field(made.target),
     )
+
+
+def refused(n: int = 4, steps: int = 30) -> Run:
+    """Particles of which at odd steps those with an even number are refused, and all else is taken."""
+    made, rng = plane(n=n, steps=steps), np.random.default_rng(3)
+    frames = [made.sampling.frames[0]]
+    proposed = [np.full((n, 2), np.nan)]
+    for step in range(1, steps + 1):
+        offer = np.clip(frames[-1] + rng.normal(size=(n, 2)), -5.0, 5.0)
+        stays = (step % 2 == 1) & (np.arange(n) % 2 == 0)
+        proposed.append(offer)
+        frames.append(np.where(stays[:, None], frames[-1], offer))
+    sampling = replace(made.sampling, frames=np.array(frames), proposed=np.array(proposed), last=frames[-1])
+    return replace(made, sampling=sampling)
 
 
 def grid(

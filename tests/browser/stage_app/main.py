@@ -38,12 +38,15 @@ def shown(edit: plot.StartEdit | None):
     if kind == "plane":
         return made.plane(
             n=int(st.query_params.get("n", "300")),
+            steps=int(st.query_params.get("steps", "200")),
             seed=st.session_state.seed,
             drawn=edit.states if edit else None,
             rows=np.random.default_rng(1).normal([-4.0, 4.0], 0.4, (80, 2))
             if "data" in st.query_params
             else None,
         )
+    if kind == "refused":
+        return made.refused(n=int(st.query_params.get("n", "4")))
     if kind == "grid":
         return made.grid(
             edit.states if edit else None, edit.free if edit else None, seed=st.session_state.seed
@@ -51,13 +54,17 @@ def shown(edit: plot.StartEdit | None):
     if kind == "many":
         return made.grid(n=30)
     if kind == "images":
-        return made.images(first=edit.states if edit else None)
+        return made.images(
+            n=int(st.query_params.get("n", "25")),
+            steps=int(st.query_params.get("steps", "40")),
+            first=edit.states if edit else None,
+        )
     return {"vectors": made.vectors, "pairs": made.pairs}[kind]()
 
 
 with st.container(horizontal_alignment="center"), st.container(width=1240):
     left, right = st.columns([870, 340], gap="medium")
-    kinds = {"grid": "cells", "many": "cells", "vectors": "scatter"}
+    kinds = {"refused": "plane", "grid": "cells", "many": "cells", "vectors": "scatter"}
     with left, st.container(key=plot.host("the", kinds.get(kind, kind))):
         ready = st.session_state.get("ready", False)  # an empty container would not be there at all
         spot = st.container() if ready else st.skeleton(300)
