@@ -66,7 +66,8 @@ def lab(key: str) -> None:
     left, right = st.columns(COLUMNS, gap="medium")
     error = visit.error if isinstance(visit.error, ConfigError) else _refusal(job)
     with left:
-        with st.container(key=host_key(key, kind(made.space))):
+        vacant = _nothing(visit, job)  # then no room is kept: what is said stands in the stage's place
+        with st.container(key=f"{key} no stage" if vacant else host_key(key, kind(made.space))):
             ready = bool(visit.shown or job.over)
             host = st.container() if ready else st.skeleton(_height(made))
         below = st.container()
@@ -80,7 +81,8 @@ def lab(key: str) -> None:
         panel.draw(visit, made, registry, error)
     links.tell(visit)
     job.wait(QUICK)
-    if _was_stopped(visit) or (error is None and _refusal(job) is not None):
+    refused = error is None and _refusal(job) is not None
+    if _was_stopped(visit) or refused or _nothing(visit, job) != vacant:
         visit.again = True
         st.rerun()  # the controls are drawn: draw them again with where it stopped, or with what was refused
     if job.run is not None:
@@ -123,6 +125,11 @@ def _released(name: str) -> str:
 
 def _refusal(job: Job) -> ConfigError | None:
     return job.error if job.over and isinstance(job.error, ConfigError) else None
+
+
+def _nothing(visit: Visit, job: Job) -> bool:
+    """Whether there is nothing to show on the stage, and nothing that will come."""
+    return job.over and job.run is None and visit.shown is None
 
 
 def _head(family: Family, made: Plan | None, registry: Registry) -> None:

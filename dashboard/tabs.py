@@ -73,6 +73,8 @@ def shown(value: float, digits: int) -> str:
         return "—"
     if math.isinf(value):
         return "very large"
+    if abs(value) >= 1e6:
+        return number(value)
     return f"{value:.{digits}f}".replace("-", "−")
 
 

@@ -74,7 +74,7 @@ def landscape() -> None:
     )
     with formulas.container(horizontal=True, gap="small"):
         for formula, width in FORMULAS:  # KaTeX comes late: the places are kept, and wrap as wholes
-            st.container(height=64, width=width, border=False).markdown(f"${formula}$")
+            st.container(height=80, width=width, border=False).markdown(f"${formula}$")
     with st.container(key=room("home landscape", *LANDSCAPE)):
         wells(st.session_state[SETTING], key=WELLS, on_change=moved)
 

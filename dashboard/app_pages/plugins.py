@@ -146,12 +146,12 @@ def write_one() -> None:
     left, right = st.columns([780, 430], gap="medium")
     with left:
         small("my\\_plugin.py")
-        st.code(example(), language="python")
+        st.code(example(), language="python", wrap_lines=True)
     with right:
         small("pyproject.toml")
-        st.code(ENTRY_POINT, language="toml")
+        st.code(ENTRY_POINT, language="toml", wrap_lines=True)
         st.markdown("Install it beside this app, then start the app again:")
-        st.code("pip install -e .", language="bash")
+        st.code("pip install -e .", language="bash", wrap_lines=True)
         st.markdown(
             f"An allow-list keeps strangers out: `{ALLOW_VARIABLE}=my_plugin` loads this one only, an empty "
             "value none. The built-in families are always there."

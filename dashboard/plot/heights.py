@@ -78,7 +78,11 @@ def room(name: str, wide: float, narrow: float) -> str:
 
 def styles() -> str:
     """The rules for every container whose key :func:`host` or :func:`room` made."""
-    hosts = "".join(rules(f'[class*="host-{kind}"]', kind) for kind in VIEWS)
+    hosts = "".join(
+        rules(f'[class*="host-{kind}"]{inside}', kind)
+        for kind in VIEWS
+        for inside in ("", ' [data-testid="stSkeleton"]')
+    )
     steps = range(STEP, MOST + 1, STEP)
     wide, narrow = (
         "".join(f'[class*="{name}-{px}-"]{{min-height:{px}px}}' for px in steps)
