@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SHOWN = 12  # patterns that a figure draws; the rest are counted
 RANDOM_STARTS = 400
-NARROW = 46  # characters of small print that stand in a line on a phone
+NARROW = 52  # characters of small print that stand in a line on a phone
 ENDS = ("a stored pattern", "its negative", "a mixture of three", "something else")
 
 

@@ -122,14 +122,14 @@ def test_one_sampled_state_is_a_mark_and_not_a_bar_of_everything(registry):
 
 
 def test_small_print_and_pictures_fit_on_a_phone(registry):
-    """No line of a note is wider than 46 characters, there is room for every line of it, pictures are at least a tenth
+    """No line of a note is wider than 52 characters, there is room for every line of it, pictures are at least a tenth
     of the sheet wide, and the sheet leaves little of its height blank on 380 pixels."""
     made = _drawn(registry, 40)
     for draw in (rbm_figures.filters, rbm_figures.dreams, rbm_figures.hidden_units, rbm_figures.anomalies):
         figure = draw(made)
         for line in (a for a in figure.layout.annotations if a.yref == "paper" and a.y == 1):
             texts = line.text.split("<br>")
-            assert max(map(len, texts)) <= 46
+            assert max(map(len, texts)) <= 52
             assert figure.layout.margin.t >= 17 * len(texts)
     for draw in (rbm_figures.filters, rbm_figures.dreams):
         figure = draw(made)
