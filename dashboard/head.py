@@ -34,6 +34,8 @@ MOST = 80
 WIDE = ".stMainBlockContainer{max-width:none!important}"
 # A control is a label and a box; while its script comes, Streamlit shows a grey bar of 40 px in its place.
 CONTROL = ':where(.stElementContainer[class*="st-key-"]:has(>[data-testid="stSkeleton"])){min-height:68px}'
+# The button that copies the link comes with the verdict, its script a moment later.
+COPY = ':where(.stElementContainer[class*="-copy-link"]){min-height:42px}'
 # A formula is raw LaTeX, of any height, until KaTeX has come; then most are one line or a fraction.
 FORMULA = (
     ".st-key-formula{min-height:48px;justify-content:center}"
@@ -74,7 +76,7 @@ def markup() -> bytes:
         for name in scripts()
     )
     links += "".join(f'<link rel="modulepreload" crossorigin href="{url}">' for url in web.module_urls())
-    return f"<style>{WIDE}{CONTROL}{FORMULA}{styles()}</style>{links}".encode()
+    return f"<style>{WIDE}{CONTROL}{COPY}{FORMULA}{styles()}</style>{links}".encode()
 
 
 class Head:

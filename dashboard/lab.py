@@ -8,11 +8,24 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import for_class, jobs, late, learn, links, own_data, panel, start_panel, status, tabs
+from dashboard import (
+    for_class,
+    jobs,
+    late,
+    learn,
+    links,
+    own_data,
+    panel,
+    start_panel,
+    status,
+    tabs,
+    take_away,
+)
 from dashboard.boundary import boundary
 from dashboard.job import STOPPED, Job
 from dashboard.links import Visit
 from dashboard.notices import plain, small
+from dashboard.plot import copy_link
 from dashboard.plot import host as host_key
 from dashboard.plot import stage as draw_stage
 from dashboard.stage import kind
@@ -97,6 +110,8 @@ def lab(key: str) -> None:
         status.draw(engine, visit, made, job, seat)
     shown: Job | None = visit.shown
     if shown is not None and shown.run is not None:
+        with below, boundary(key, "link"):
+            copy_link(take_away.full_link(engine, shown.run), key=f"{key}:copy-link")
         st.space("medium")
         tabs.draw(engine, visit, made, shown, seat)
 

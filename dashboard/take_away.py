@@ -24,9 +24,9 @@ from ebm_plugins.stamps import stamp
 def draw(engine: Engine, visit: Visit, run: Run) -> None:
     """The Take it away tab."""
     name = f"{run.spec.family}-{spec_digest(run.spec, engine.registry)[:8]}"
-    st.markdown("##### Copy link")
+    st.markdown("##### The whole link")
     small(
-        "Every value, the version and the digests are in it, so a default that changes later does not change it."
+        "*Copy link*, under the stage, copies it. Every value, the version and the digests are in it, so a default that changes later does not change it."
     )
     address = full_link(engine, run)
     st.code(address, language=None, wrap_lines=True)

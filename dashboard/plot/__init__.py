@@ -5,11 +5,12 @@ chosen in the browser, clicks on anything are reported.
 ``stage(payload, key=...)`` draws what :func:`dashboard.stage.payload` made of a run: it moves by itself, and
 returns a :class:`StartEdit` when the user changed the start. A container under the key
 ``host(name, kind)`` keeps its height free from the first paint on. ``save_picture(...)`` is a button that saves an SVG
-as PNG.
+as PNG, ``copy_link(text)`` one that copies a text.
 """
 
 from __future__ import annotations
 
+from dashboard.plot.copying import copy_link
 from dashboard.plot.cost import cost
 from dashboard.plot.figures import Click, figure
 from dashboard.plot.heights import host
@@ -22,6 +23,7 @@ __all__ = [
     "Click",
     "Setting",
     "StartEdit",
+    "copy_link",
     "cost",
     "edited",
     "figure",
