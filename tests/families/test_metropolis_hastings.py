@@ -102,9 +102,11 @@ def test_where_they_do_not_mix_the_page_says_so(registry, sampler: str, landscap
     assert (made.verdict.status, made.verdict.head) == ("bad", "Has not mixed.")
     assert "instead of" in made.verdict.text
     assert ("have never moved" in made.verdict.text) == (sampler == "mala")
-    if "temperature" in values and sampler == "mala":
+    if (
+        "temperature" in values and sampler == "mala"
+    ) or landscape == "banana":  # which takes 6,000 steps, not 1,000
         assert "The others have not mixed either" in made.verdict.text
-    elif landscape in ("banana", "double-well"):
+    elif landscape == "double-well":
         assert "The others" not in made.verdict.text
 
 
