@@ -37,9 +37,15 @@ CONTROL = ':where(.stElementContainer[class*="st-key-"]:has(>[data-testid="stSke
 # The button that copies the link comes with the verdict, its script a moment later.
 COPY = ':where(.stElementContainer[class*="-copy-link"]){min-height:42px}'
 # A formula is raw LaTeX, of any height, until KaTeX has come; then most are one line or a fraction.
-FORMULA = (
-    ".st-key-formula{min-height:48px;justify-content:center}"
-    ".st-key-formula:not(:has(.katex)){height:48px;overflow:hidden;visibility:hidden}"
+FORMULA = "".join(
+    f"{key}{{min-height:{px}px;justify-content:center}}"
+    f"{key}:not(:has(.katex)){{height:{px}px;overflow:hidden;visibility:hidden}}"
+    for key, px in ((".st-key-formula", 48), ('[class*="st-key-home-formula"]', 64))
+)
+# On paper a page is what it says: no bar of links over its first lines, no figure cut in two.
+PRINT = (
+    '@media print{[data-testid="stHeader"],[data-testid="stToolbar"]{display:none!important}'
+    '[data-testid="stBidiComponentIsolated"],[data-testid="stMetric"],.ebm-table tr{break-inside:avoid}}'
 )
 _IMPORTED = re.compile(r"""(?:from|import)\s*["'`]\./([\w.-]+\.js)["'`]""")
 
@@ -76,7 +82,7 @@ def markup() -> bytes:
         for name in scripts()
     )
     links += "".join(f'<link rel="modulepreload" crossorigin href="{url}">' for url in web.module_urls())
-    return f"<style>{WIDE}{CONTROL}{COPY}{FORMULA}{styles()}</style>{links}".encode()
+    return f"<style>{WIDE}{CONTROL}{COPY}{FORMULA}{PRINT}{styles()}</style>{links}".encode()
 
 
 class Head:

@@ -73,8 +73,10 @@ def landscape() -> None:
         f"number between −{wells1d.BOX:g} and {wells1d.BOX:g}. Move the wells and watch."
     )
     with formulas.container(horizontal=True, gap="small"):
-        for formula, width in FORMULAS:  # KaTeX comes late: the places are kept, and wrap as wholes
-            st.container(height=80, width=width, border=False).markdown(f"${formula}$")
+        for place, (formula, width) in enumerate(
+            FORMULAS
+        ):  # their room is kept (head.py), and they wrap as wholes
+            st.container(key=f"home formula {place}", width=width).markdown(f"${formula}$")
     with st.container(key=room("home landscape", *LANDSCAPE)):
         wells(st.session_state[SETTING], key=WELLS, on_change=moved)
 

@@ -30,17 +30,16 @@ def places(registry: Registry) -> Iterator[Place]:
 
 
 def states() -> Iterator[Place]:
-    """The states that pages are seldom in: running, mended, refused, empty, too large, diverged, without an answer."""
+    """The states that pages are seldom in: running, mended, empty, refused as too large, diverged, without an answer."""
     wells = "langevin?preset=Wells+learned+from+two+moons&train.wells=16&train.epochs=1000"
     yield Place("running", f"{wells}&seed={next(SEEDS)}", "[class*='running']")
     yield Place(
         "mended", "langevin?sample.step_size=9&sampler=nuts&zork=1", "text=values in the link were changed"
     )
-    yield Place("refused", "dsm?train.model=score&sampler=mala", "text=Not run.")
     yield Place("empty", "langevin?start=drawn", "[role=tab]")
     yield Place("diverged", "langevin?preset=A+step+that+diverges", "[role=tab]")
     yield Place("no-answer", "langevin?preset=As+in+the+article", "[role=tab]")
-    yield Place("too-large", "langevin?start.n=10000&sample.steps=20000&sample.every=1", "text=Too large")
+    yield Place("too-large", "langevin?sample.steps=100000&sample.every=1", "text=Too large to run here.")
     yield Place("own-data", f"langevin?data=stored:plane:{'0' * 64}", "h1")
     yield Place("home-mended", "?temperature=hot&wells=7", "text=in the link were changed")
     yield Place("compare-mended", "compare?energy=mars&budget=lots", "text=in the link were changed")

@@ -54,3 +54,48 @@ def test_nothing_jumps_and_nothing_runs_over(visitor, width):
     assert total < 0.1, moved
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= width
+
+
+NUMBERS = "[aria-label='What each sampler made of the budget']"
+WHOLE = """() => ({
+  heads: [...document.querySelectorAll("LABEL thead th")].map((node) => node.textContent.trim()),
+  rows: [...document.querySelectorAll("LABEL tbody tr")].map((row) => row.innerText),
+  pictures: [...document.querySelectorAll("[data-testid=stBidiComponentIsolated]")]
+    .map((host) => host.shadowRoot?.querySelector(".picture[role=img]")).filter(Boolean)
+    .map((picture) => [picture.getAttribute("aria-label"), picture.innerHTML]),
+})""".replace("LABEL", NUMBERS)
+
+
+def test_one_link_shows_somebody_else_the_same_numbers(visitor):
+    """What was compared here is opened from its address by somebody with nothing of ours: energies, distances to the
+    truth, effective draws an evaluation and the pictures of the samples are the same, cell for cell."""
+    one = visitor()
+    page = one.open("compare?budget=20000&samplers=mala%2Cmetropolis", DONE)
+    box = page.get_by_label("Seed", exact=True).first
+    box.fill("31")
+    box.press("Enter")
+    page.wait_for_url("**seed=31**")
+    page.wait_for_selector(DONE)
+    page.wait_for_selector(f"{NUMBERS} tbody tr:nth-child(2)")
+    page.wait_for_timeout(1500)
+    ours = page.evaluate(WHOLE)
+    for wanted in ("Mean energy", "Total variation", "Draws per 1"):
+        assert any(head.startswith(wanted) for head in ours["heads"])
+    assert len(ours["rows"]) == len(ours["pictures"]) == 2
+    theirs = visitor()
+    there = theirs.open(page.url, DONE)
+    there.wait_for_selector(f"{NUMBERS} tbody tr:nth-child(2)")
+    there.wait_for_timeout(1500)
+    assert there.evaluate(WHOLE) == ours
+
+
+def test_nothing_is_wider_than_a_projector_s_column(visitor):
+    """At 2560 pixels the content is 1240 wide, in the middle."""
+    page = visitor(width=2560).open("compare?budget=20000&seed=2560", DONE)
+    page.wait_for_selector(f"{TABLE} .formula.drawn")
+    box = page.evaluate(
+        "(s) => { const b = document.querySelector(s).getBoundingClientRect(); return [b.left, b.right]; }",
+        TABLE,
+    )
+    assert box[1] - box[0] == pytest.approx(1240, abs=2)
+    assert sum(box) / 2 == pytest.approx(1280, abs=10)
