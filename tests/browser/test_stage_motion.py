@@ -171,13 +171,18 @@ def test_a_particle_dropped_on_the_surface_lies_under_the_pointer(visit: Callabl
     assert all(abs(v) < window / 2 for v in said["states"][0])
 
 
-def test_a_thousand_particles_and_300_moments_take_a_megabyte_and_a_half(visitor: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("name", ["langevin", "metropolis-hastings"])
+def test_a_thousand_particles_and_300_moments_take_a_megabyte_and_a_half(
+    visitor: Callable[..., Any], name: str
+) -> None:
+    """The whole page; of Metropolis–Hastings with what its first 100 chains were offered."""
     one = visitor()
-    page = one.open("langevin?start.n=1000&sample.steps=299&seed=5")
+    page = one.open(f"{name}?start.n=1000&sample.steps=299&seed=5")
     page.wait_for_selector("[data-testid=stTabs]")
     page.wait_for_timeout(1500)
-    print(f"{one.received / 1e6:.2f} MB")
-    assert "1" in page.locator(".chart.line .note").inner_text()
+    print(f"{name}: {one.received / 1e6:.2f} MB")
+    assert page.locator(".chart.line .note").inner_text() == "grey: 1000 exact draws"
+    assert page.locator(".legend .thinned").count() == 0
     assert one.received <= 1.5e6
 
 
