@@ -28,7 +28,7 @@ class Job:
 
     ``state`` is queued, running, done, stopped, failed, refused, silent (said nothing for too long and was given
     up) or left (nobody waits for it any more). ``phase``, ``step`` of ``total``, ``metrics`` so far, ``seconds``
-    and ``left`` (or None) are its progress; ``run`` with its ``stage``, or ``figures``, or what a budget
+    and ``left`` (or None) are its progress; ``run`` with its ``stage`` (which comes before the verdict), or ``figures``, or what a budget
     was ``spent`` on with its picture in ``stage``, or the ``results`` of conformance checks, what it made; ``spec`` what it is the run of, which differs from
     what was ``asked`` once it has been stopped.
     """
@@ -53,6 +53,7 @@ class Job:
     error: BaseException | None = None
     trace: str = ""
     seats: set[str] = field(default_factory=set)
+    staged: threading.Event = field(default_factory=threading.Event)
     done: threading.Event = field(default_factory=threading.Event)
     stop_in: str = ""
     heard: float = 0.0
@@ -71,6 +72,11 @@ class Job:
     def wait(self, seconds: float) -> bool:
         """Wait for the end, but no longer than this; True when it is over."""
         return self.done.wait(max(0.0, seconds))
+
+    def wait_for_stage(self, seconds: float) -> bool:
+        """Wait for the stage or the end, but no longer than this; True when there is a stage."""
+        self.staged.wait(max(0.0, seconds))
+        return self.stage is not None
 
 
 class Left(Exception):

@@ -240,6 +240,7 @@ class Engine:
     def _end(self, job: Job, state: str, error: BaseException | None = None) -> None:
         with self._lock:
             job.state, job.error, job.ended = state, error, time.monotonic()
+            job.staged.set()
             job.done.set()
             if job in self._running:
                 self._running.remove(job)
@@ -267,6 +268,7 @@ class Engine:
             training=self._training.get(training_digest),
             limits=self.limits,
             stop=lambda phase: job.stop_in == phase,
+            compared=lambda run: self._compared(job, run),
         )
         for event in closing(events):
             self._heard(job)
@@ -275,12 +277,16 @@ class Engine:
             else:
                 note(job, event)
 
+    def _compared(self, job: Job, run: Run) -> None:
+        """The stage needs no verdict: whoever waits for it gets it first."""
+        job.stage = stage.payload(run)
+        job.staged.set()
+
     def _finished(self, job: Job, run: Run) -> None:
-        payload = stage.payload(run)
         with self._lock:
             plan = plans.plan(run.spec, self.registry)
             self._keep(plan.training_digest, run.training)
-            job.run, job.stage = run, payload
+            job.run = run
             if run.spec != job.spec:  # it was stopped: this is the run of another spec
                 if self._jobs.get(job.key) is job:
                     del self._jobs[job.key]

@@ -85,9 +85,8 @@ def lab(key: str) -> None:
             host = st.container() if ready else st.skeleton(_height(made))
         below = st.container()
     edited, visit.edited = visit.edited, False
-    answered = edited and ready and error is None and job.wait(QUICK) and job.run is not None
+    answered = edited and ready and error is None and job.wait_for_stage(QUICK)
     if answered:  # what was drawn on the stage moves there first, then the rest of the page is drawn anew
-        visit.shown = job
         with host, boundary(key, "stage"):
             _stage(visit, made, registry)
     with right, boundary(key, "controls"), late.panel(partial(links.heard, visit)):
@@ -200,7 +199,7 @@ def _stage(visit: Visit, made: Plan, registry: Registry) -> None:
     It is no fragment: of a fragment that is asked for again, Streamlit throws away what the page's own run has made
     of it and not sent yet, and the browser then takes away, with all that was drawn on it, what that run left out.
     """
-    shown: Job | None = visit.shown
+    shown: Job | None = visit.job if visit.job is not None and visit.job.stage is not None else visit.shown
     if shown is not None and shown.stage is not None:
         on_edit, free = partial(_edited, visit, made, registry), not visit.room.holds("start")
         draw_stage(shown.stage, key=f"{visit.family}:stage", editable=free, on_edit=on_edit)

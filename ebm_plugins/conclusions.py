@@ -44,9 +44,9 @@ _truths = _Kept(32)
 _fields = _Kept(32)
 
 
-def conclude(run: Run, made: Plan, fixed: Array | None) -> Run:
-    """The run with its truth, field, report and verdict."""
-    from ebm_plugins import diagnostics, exact, verdict
+def compare(run: Run, made: Plan, fixed: Array | None) -> tuple[Run, NDArray[np.int64]]:
+    """The run with its truth and field, and which of its followed chains can be held against each other."""
+    from ebm_plugins import exact
 
     family, target = made.family, run.target
     clamped = (b"" if fixed is None else fixed.tobytes(), b"" if made.free is None else made.free.tobytes())
@@ -93,8 +93,7 @@ def conclude(run: Run, made: Plan, fixed: Array | None) -> Run:
         keep = (*learned, box, None if box else run.sampling.last.tobytes())
         states = run.sampling.frames[[0, -1]].reshape(-1, 2)
         run = replace(run, field=_fields.get(keep, lambda: exact.energy_field(target, states=states)))
-    sampling = run.sampling
-    same = np.arange(sampling.traces.shape[1])
+    same = np.arange(run.sampling.traces.shape[1])
     if found is not None and len(found) != 1:
         same = np.flatnonzero(place[: len(same)] == place[0])  # those that can be held against each other
         note = f"R-hat and effective draws are of the {plural(len(same), 'chain')} that choose among the same states as the first one."
@@ -105,12 +104,20 @@ def conclude(run: Run, made: Plan, fixed: Array | None) -> Run:
             f"R-hat and effective draws are of the {plural(len(same), 'chain')} clamped as the first one is."
         )
         run = replace(run, notes=(*run.notes, note))
+    return run, same
+
+
+def conclude(run: Run, made: Plan, same: NDArray[np.int64]) -> Run:
+    """The run that :func:`compare` made, with its report and verdict."""
+    from ebm_plugins import diagnostics, verdict
+
+    sampling = run.sampling
     report = diagnostics.report(sampling.traces[:, same], sampling.energies[:, same], sampling.metrics)
     if not run.stationary and run.exactness != "descent":
         report = diagnostics.of_the_end(report, sampling.energies[-1:, same])
     run = replace(run, report=report)
     try:
-        explain = _asked(family, "explain", run) or ""
+        explain = _asked(made.family, "explain", run) or ""
     except PluginError as error:  # a caption is not worth a run
         explain, run = "", replace(run, notes=(*run.notes, str(error)))
     return replace(run, verdict=verdict.judge(run, str(explain)))

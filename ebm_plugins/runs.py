@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ebm_plugins import digests, starts
-from ebm_plugins.conclusions import conclude
+from ebm_plugins.conclusions import compare, conclude
 from ebm_plugins.keeping import (
     MAX_PROPOSED,
     MAX_STATES,
@@ -96,12 +96,14 @@ def execute(
     training: Training | None = None,
     limits: Limits | None = None,
     stop: Callable[[str], bool] = never,
+    compared: Callable[[Run], object] = lambda run: None,
 ) -> Iterator[Event]:
     """Stream a run: a :class:`Progress` a snapshot, then one :class:`Finished`.
 
     ``training`` is what an earlier run of the same :attr:`Plan.training_digest` learned; it is then not learned
     again. ``stop(phase)`` is asked after each snapshot (``"train"``, ``"sample"``): True ends that phase, keeps
-    what it has, and writes where it stopped into the run's spec. Raises ConfigError for what the user can mend,
+    what it has, and writes where it stopped into the run's spec. ``compared`` is called with the run as soon as all
+    of it is there but the report and the verdict, so that it can be shown meanwhile. Raises ConfigError for what the user can mend,
     :class:`LimitError` for what is too large, PluginError when a plugin breaks its contract.
     """
     limits = limits or Limits()
@@ -146,7 +148,9 @@ def execute(
         stationary=made.stationary,
         notes=tuple(notes),
     )
-    yield Finished(run=conclude(bare, made, fixed))
+    run, same = compare(bare, made, fixed)
+    compared(run)
+    yield Finished(run=conclude(run, made, same))
 
 
 def spec_digest(spec: RunSpec, registry: Registry) -> str:

@@ -245,14 +245,9 @@ def _floor(raw: bytes, n: int) -> tuple[float, float, float, float]:
     rng = np.random.default_rng(20_260_101)
     replicates = REPLICATES if len(p) <= 500 else REPLICATES // 4
     if n < len(p):
-        cumulative = np.cumsum(p)
-        found = [
-            np.bincount(
-                np.minimum(np.searchsorted(cumulative, rng.random(n), "right"), len(p) - 1), minlength=len(p)
-            )
-            for _ in range(replicates)
-        ]
-        counts = np.array(found)
+        cells = np.minimum(np.searchsorted(np.cumsum(p), rng.random((replicates, n)), "right"), len(p) - 1)
+        cells += len(p) * np.arange(replicates)[:, None]
+        counts = np.bincount(cells.ravel(), minlength=replicates * len(p)).reshape(replicates, -1)
     else:
         counts = rng.multinomial(n, p, size=replicates)
     distances = 0.5 * np.abs(counts / n - p).sum(axis=1)
