@@ -92,7 +92,7 @@ def lab(key: str) -> None:
     with right, boundary(key, "controls"), late.panel(partial(links.heard, visit)):
         panel.draw(visit, made, registry, error)
     links.tell(visit)
-    job.wait(QUICK)
+    over = job.wait(QUICK)  # asked once: a run that ends while the rest is drawn has the page drawn once more
     refused = error is None and _refusal(job) is not None
     if _was_stopped(visit) or refused or _nothing(visit, job) != vacant:
         visit.again = True
@@ -106,7 +106,7 @@ def lab(key: str) -> None:
     with below, boundary(key, "lesson"):
         learn.trying(visit, registry)
     with below, boundary(key, "verdict"):
-        status.draw(engine, visit, made, job, seat)
+        status.draw(engine, visit, made, job, seat, over)
     shown: Job | None = visit.shown
     if shown is not None and shown.run is not None:
         with below, boundary(key, "link"):

@@ -25,12 +25,16 @@ POLL = 0.3
 PHASES = {"train": "Training", "sample": "Sampling", "truth": "Comparing with the exact answer"}
 
 
-def draw(engine: Engine, visit: Visit, made: Plan, job: Job, seat: str) -> None:
-    """The verdict of a finished run, the progress of a running one, or why there is none."""
+def draw(engine: Engine, visit: Visit, made: Plan, job: Job, seat: str, over: bool) -> None:
+    """The verdict of a finished run, the progress of a running one, or why there is none.
+
+    ``over`` is whether the page was drawn for its end: one that ends meanwhile is still shown as running, and the
+    page is drawn again at once.
+    """
     if visit.error is not None:
         _unusable(visit.error, made)
         return
-    if not job.over:
+    if not over:
         _running(engine, visit, made, job, seat)
         return
     if job.state in (FAILED, REFUSED, SILENT):

@@ -25,6 +25,26 @@ def test_every_page_opens_alive(page, registry):
         assert at.get("bidi_component"), key
 
 
+def test_a_run_that_ends_while_the_page_is_drawn_has_its_stage_drawn_too(three, monkeypatch):
+    """The page gives up waiting, draws the stage of the run before, and the new run ends just then: its verdict does
+    not come beside the old stage."""
+    from dashboard import lab
+
+    at = three("dish")
+    drawn = []
+
+    def late(payload, **options):
+        drawn.append(payload)
+        visit_of(at, "dish").job.wait(60)
+
+    monkeypatch.setattr(lab, "draw_stage", late)
+    monkeypatch.setattr(lab, "QUICK", 0.0)
+    at.number_input(key="dish.seed").set_value(77).run()
+    job = visit_of(at, "dish").job
+    assert job.spec.seed == 77
+    assert drawn[-1] is job.stage
+
+
 def test_nothing_depends_on_a_family(three):
     for path in ("", "plugins", "dish", "bulbs", "rod"):
         at = three(path)
