@@ -47,7 +47,7 @@ def main(url: str, folder: Path, only: list[str]) -> None:
             one.context.set_default_timeout(180_000)
             try:
                 page = one.open(place.path, place.there)
-                for tab in tabs(page) if place.path == place.name else [""]:
+                for tab in (tabs(page) if place.path == place.name else []) or [""]:
                     if tab:
                         show(page, tab)
                     for scheme in SCHEMES:
