@@ -102,7 +102,7 @@ def _(space: Plane, run: Run, chosen: Array) -> _Drawing:
     frames, field = run.sampling.frames[chosen], run.field
     exact = run.truth.marginals() if run.truth is not None else []
     limits = np.array([[field.x[0], field.y[0]], [field.x[-1], field.y[-1]]]) if field is not None else None
-    box = views.visible_box(frames[-1], exact, limits)
+    box = views.visible_box(views.in_sight(run.sampling), exact, limits)
     traces: list[tuple[dict[str, Any], Paint]] = [_points("Samples")]
     bins = [np.linspace(box[0], box[1], BINS + 1), np.linspace(box[2], box[3], BINS + 1)]
     heights = [[_histogram(frame[:, axis], bins[axis]) for axis in (0, 1)] for frame in frames]

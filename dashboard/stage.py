@@ -100,7 +100,7 @@ def _(space: Plane, run: Run) -> dict[str, Any]:
     chosen = views.thin_frames(len(frames), 4 * min(frames.shape[1], PARTICLES), BUDGET)
     exact = run.truth.marginals() if run.truth is not None else []
     limits = np.array([[field.x[0], field.y[0]], [field.x[-1], field.y[-1]]]) if field is not None else None
-    box = views.visible_box(frames[-1], exact, limits)
+    box = views.visible_box(views.in_sight(run.sampling), exact, limits)
     out: dict[str, Any] = {
         "kind": "plane",
         "fps": PLANE_FPS,

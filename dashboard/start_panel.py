@@ -66,7 +66,8 @@ def draw(visit: Visit, made: Plan, registry: Registry, error: ConfigError | None
         free = sum(start.free)
         small(f"{free} of {made.space.dim} coordinates are free; the others are held.")
         st.button("Free all of them", key=f"{key} unclamp", on_click=lambda: change("free", ()))
-    if error is not None and error.field.partition(".")[0] == "start":
+    empty = isinstance(start, starts.Drawn) and not start.states  # no fault: the verdict says what to do
+    if error is not None and error.field.partition(".")[0] == "start" and not empty:
         error_line(expected(error.expected, error.got))
 
 

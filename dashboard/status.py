@@ -14,7 +14,7 @@ from dashboard.jobs import Engine
 from dashboard.links import Visit
 from dashboard.notices import code, notice, plain, powers, small
 from dashboard.plot import figure
-from ebm_plugins import ConfigError, PluginError, curves
+from ebm_plugins import ConfigError, PluginError, curves, starts
 from ebm_plugins.plans import Plan, broken_datasets
 from ebm_plugins.records import Family
 from ebm_plugins.registry import Registry
@@ -32,7 +32,7 @@ def draw(engine: Engine, visit: Visit, made: Plan, job: Job, seat: str, over: bo
     page is drawn again at once.
     """
     if visit.error is not None:
-        _unusable(visit.error, made)
+        _unusable(visit, visit.error)
         return
     if not over:
         _running(engine, visit, made, job, seat)
@@ -62,13 +62,15 @@ def plain_head(head: str) -> str:
     return head if head.endswith((".", "?")) else f"{head}."
 
 
-def _unusable(error: ConfigError | PluginError, made: Plan) -> None:
+def _unusable(visit: Visit, error: ConfigError | PluginError) -> None:
     """A spec that cannot be run as it stands: an empty drawing, a value beside its bounds, data that do not load."""
     if isinstance(error, PluginError):
         boundary.show(error, error.plugin, error.part)
         return
-    if error.field == "start.states":
-        notice("info", "Nothing drawn yet.", "Click the stage to draw a start, or choose *Noise*.")
+    start = visit.asked.start
+    if error.field == "start.states" and isinstance(start, starts.Drawn) and not start.states:
+        before = " Until then the run before it is shown." if visit.shown is not None else ""
+        notice("info", "Nothing drawn yet.", f"Click the stage to draw a start, or choose *Noise*.{before}")
         return
     notice(
         "bad",

@@ -36,6 +36,8 @@ def draw(engine: Engine, visit: Visit, made: Plan, job: Job, seat: str) -> None:
     """All tabs of a finished run."""
     run = job.run
     assert run is not None
+    if visit.error is not None:
+        small("These are of the run before, which the stage shows: what is asked for now cannot be run.")
     parts: dict[str, Draw] = {"Truth": partial(_truth, visit, run)}
     if run.training.count > 1 or visit.spec.train_stop is not None:
         parts["Training"] = partial(_training, engine, visit, made, run)

@@ -46,7 +46,7 @@ _fields = _Kept(32)
 
 def compare(run: Run, made: Plan, fixed: Array | None) -> tuple[Run, NDArray[np.int64]]:
     """The run with its truth and field, and which of its followed chains can be held against each other."""
-    from ebm_plugins import exact
+    from ebm_plugins import exact, views
 
     family, target = made.family, run.target
     clamped = (b"" if fixed is None else fixed.tobytes(), b"" if made.free is None else made.free.tobytes())
@@ -91,7 +91,7 @@ def compare(run: Run, made: Plan, fixed: Array | None) -> tuple[Run, NDArray[np.
     if isinstance(run.space, Plane) and run.free is None:
         box = None if target.box is None else target.box.tobytes()
         keep = (*learned, box, None if box else run.sampling.last.tobytes())
-        states = run.sampling.frames[[0, -1]].reshape(-1, 2)
+        states = np.concatenate([run.sampling.frames[0], views.in_sight(run.sampling)])
         run = replace(run, field=_fields.get(keep, lambda: exact.energy_field(target, states=states)))
     same = np.arange(run.sampling.traces.shape[1])
     if found is not None and len(found) != 1:

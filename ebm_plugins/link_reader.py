@@ -213,6 +213,10 @@ class Reader:
                 plan(replace(spec, start=asked), self.registry)
                 return replace(spec, start=asked)
             except ConfigError as error:
+                if isinstance(asked, starts.Drawn) and not asked.states:
+                    wanted = "nothing is drawn: expected `start.states` beside it"
+                    self.note("start", given or asked.name, wanted, self._in_use(spec, "start"))
+                    return spec
                 name = error.field.removeprefix("start.")
                 usual = getattr(type(asked)(), name, None)
                 if error.field.startswith("start.") and usual and getattr(asked, name) != usual:

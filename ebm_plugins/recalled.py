@@ -41,9 +41,30 @@ def words(run: Run, explain: str, resting: bool | None) -> WORDS:
     if comparable and run.space.discrete:
         where = (
             f"It is {_called(run, _same(last[0], rows))}." if len(last) == 1 and found
+            else _beside_nearest(run, last[0], rows) if len(last) == 1
             else f"{count(found)} of {count(len(last))} ended in a stored row."
         )  # fmt: skip
     return "info", "Came to rest.", join(where, _energy_words(run), explain)
+
+
+def _beside_nearest(run: Run, last: Array, rows: Array) -> str:
+    """How far a single chain that ended in no stored row is from the one that it began nearest to (by the cells that
+    are held, where some are), and what may bring it there."""
+    first = np.asarray(run.sampling.frames[0][0], dtype=float)
+    held = np.ones(len(first), dtype=bool) if run.free is None or run.free.all() else ~run.free
+    apart = (rows[:, held] != first[held]).sum(axis=1)
+    row = int(apart.argmin())
+    if (apart == apart[row]).sum() > 1:
+        return "It ended in no stored row, and began as near to one as to another."
+    name = _called(run, row)
+    before, after = (int((state != rows[row]).sum()) for state in (first, last))
+    if held.all():
+        why, advice = "which it began nearest to", "Spoil fewer cells"
+    else:
+        why, advice = "which the held cells fit best", "Erase fewer cells, so that more of it is held"
+    differ = "cell differs" if after == 1 else "cells differ"
+    text = f"{count(after)} {differ} from {name}, {why}; at the start {count(before)} did."
+    return f"{text} {advice}, or store fewer patterns."
 
 
 def _against(run: Run, last: Array, rows: Array, origins: Array, explain: str, resting: bool | None) -> WORDS:

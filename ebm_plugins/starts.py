@@ -85,6 +85,8 @@ def unpack(text: str, space: Space) -> Array:
     """The states (n, dim) that :func:`pack` wrote. Raises ConfigError when the text does not fit the space."""
     if len(text) > MAX_INLINE:
         raise ConfigError("start.states", f"at most {MAX_INLINE} characters", f"{len(text)} characters")
+    if not text:
+        raise ConfigError("start.states", "at least one drawn state", "none")
     try:
         raw = base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, UnicodeEncodeError):

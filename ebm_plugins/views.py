@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ebm_plugins import minima
-from ebm_plugins.records import Array, Run
+from ebm_plugins.records import Array, Run, Sampling
 
 if TYPE_CHECKING:
     from ebm_plugins.exact import EnergyField, Truth
 
 FRAMES = 300
+FAR = 5.0  # times as wide as the start: beyond that, a run that diverged is out of sight
 FEWEST = 20  # states that are compared with the exact density
 
 
@@ -58,6 +59,20 @@ def visible_box(states: Array, exact: list[tuple[Array, Array]], limits: Array |
         half = min(half, float((high - low).min()) / 2.0)
         middle = [float(np.clip(m, a + half, b - half)) for m, a, b in zip(middle, low, high, strict=True)]
     return middle[0] - half, middle[0] + half, middle[1] - half, middle[1] + half
+
+
+def in_sight(sampling: Sampling) -> Array:
+    """The last states (n, dim); of a run that diverged, those of the last frame in which most of them were within
+    :data:`FAR` times the reach of the start. A window on what flew off would show a needle and nothing else."""
+    frames = sampling.frames
+    if sampling.diverged is None or len(frames) < 2:
+        return frames[-1]
+    middle = np.nanmedian(frames[0], axis=0)
+    with np.errstate(all="ignore"):
+        apart = np.nan_to_num(np.abs(frames - middle).max(axis=2), nan=np.inf)
+    reach = np.quantile(np.minimum(apart, 1e300), 0.96, axis=1)
+    gone = np.flatnonzero(reach > FAR * (reach[0] or 1.0))
+    return frames[max(0, gone[0] - 1)] if len(gone) else frames[-1]
 
 
 def field_levels(field: EnergyField, box: Box) -> dict[str, Any]:

@@ -290,6 +290,26 @@ def test_recall_is_counted_cell_for_cell():
     assert "The energy rose in one step." in judge(recall(BAR, damaged(0), up)).text
 
 
+def test_a_drawing_that_ends_in_no_stored_row_is_held_beside_the_one_it_was_meant_to_be():
+    """Half of a pattern is erased: the held cells say which one it was, though the end is nearer to none."""
+    free = np.zeros(len(BAR), dtype=bool)
+    free[len(BAR) // 2 :] = True
+    start = starts.Drawn(states=starts.pack(BAR[None], EVEN.space), free=tuple(bool(b) for b in free))
+    end = damaged(len(BAR) - 1, len(BAR) - 2)
+    run = dataclasses.replace(
+        recall(end, damaged(len(BAR) - 1), free=free),
+        spec=dataclasses.replace(recall(end, end).spec, start=start),
+    )
+    verdict = judge(run)
+    assert (verdict.status, verdict.head) == ("info", "Came to rest.")
+    assert verdict.text.startswith(
+        "2 cells differ from ‘Bar’, which the held cells fit best; at the start 1 did. Erase fewer cells"
+    )
+    drawn = dataclasses.replace(run, free=None)
+    assert "which it began nearest to" in judge(drawn).text
+    assert "Spoil fewer cells" in judge(drawn).text
+
+
 def test_no_recall_says_where_it_ended():
     verdict = judge(recall(LINE, damaged(0)), "Try Pseudo-inverse.")
     assert (verdict.status, verdict.head) == ("bad", "Not recalled.")

@@ -13,7 +13,7 @@ import pytest
 
 from dashboard import stage
 from dashboard.plot import KINDS, envelope
-from ebm_plugins import starts
+from ebm_plugins import starts, views
 from ebm_plugins.spaces import BinaryGrid, Plane, Space, Vectors
 
 MADE = Path(__file__).resolve().parents[1] / "browser" / "stage_app" / "made.py"
@@ -129,6 +129,21 @@ def test_a_run_that_diverged_is_drawn_as_far_as_it_went(name: str) -> None:
     assert payload["diverged"] == len(frames) - 1
     assert np.isfinite(payload.get("box", [0.0])).all()
     stage.export(broken)
+
+
+def test_a_crowd_that_flew_off_leaves_the_window_where_it_began() -> None:
+    """Threefold at each step, 30 steps: the window is on the frames near the start, and so is the landscape."""
+    run = made.plane(steps=30)
+    grown = run.sampling.frames[:1] * 3.0 ** np.arange(len(run.sampling.frames))[:, None, None]
+    flew = replace(run.sampling, frames=grown, last=grown[-1], diverged=len(grown))
+    begun = np.abs(run.sampling.frames[0]).max()
+    for truth in (run.truth, None):
+        payload = stage.payload(replace(run, sampling=flew, truth=truth, field=None))
+        assert payload["box"][1] - payload["box"][0] < 40 * begun
+    assert payload["box"][1] > 0.5 * np.abs(run.sampling.frames[0]).mean()
+    assert np.abs(grown[-1]).max() > 1e12
+    steady = replace(flew, diverged=None)
+    assert np.array_equal(views.in_sight(steady), grown[-1]), "one that did not diverge is shown where it is"
 
 
 def test_energies_that_are_not_known_leave_their_figure_out() -> None:

@@ -19,10 +19,18 @@ function makePlane(box, stage) {
     const width = box.clientWidth;
     if (!width) return null;
     const narrow = width < 440;
-    const left = 34, bottom = 28, top = (payload().kind === "plane" ? (narrow ? 52 : 72) : 0) + 8;
+    const left = Math.max(34, labelled()), bottom = 28, top = (payload().kind === "plane" ? (narrow ? 52 : 72) : 0) + 8;
     const right = payload().kind === "plane" && !narrow ? 72 + 8 : 4;
     const side = Math.max(80, width - left - right);
     return { width, left, top, right, side, height: top + side + bottom, narrow };
+  }
+
+  // Room for the widest number on the upright axis.
+  function labelled() {
+    if (!win) return 0;
+    const c = over.getContext("2d");
+    c.font = `12.5px ${stage.font}`;
+    return 10 + Math.max(0, ...ticks(win[2], win[3], 5).map((tick) => c.measureText(number(tick)).width));
   }
 
   const px = (x) => geometry.left + (geometry.side * (x - win[0])) / (win[1] - win[0]);
