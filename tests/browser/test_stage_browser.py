@@ -266,3 +266,16 @@ def test_nothing_jumps_while_a_stage_arrives_and_nothing_runs_over(
     shift = page.evaluate("() => window.shift")
     print(f"{what} {width}: layout shift {shift:.4f}")
     assert shift < 0.02
+
+
+def test_the_numbers_of_a_run_that_flew_off_are_not_cut(visit: Callable[..., Any]) -> None:
+    """Energies of 10²⁸ stand beside their axis, inside the figure."""
+    page = visit("flown")
+    outside = """() => {
+      const stage = document.querySelector('[data-testid=stBidiComponentIsolated]').shadowRoot.querySelector('.stage');
+      return [...stage.querySelectorAll('svg .tick')].map((tick) => [tick.textContent,
+        tick.getBoundingClientRect().left - tick.ownerSVGElement.getBoundingClientRect().left]);
+    }"""
+    found = page.evaluate(outside)
+    assert any("×" in text for text, _ in found), found
+    assert min(left for _, left in found) >= 0, found

@@ -119,11 +119,13 @@ function lines(spec, image, width, height, stage, axis) {
   if (!spec.zero) low -= room;
   high += room;
   const first = steps[0], last = steps[steps.length - 1];
-  const x = (v) => PAD.left + (width - PAD.left - right) * (last > first ? (v - first) / (last - first) : 0);
+  const marks = ticks(low, high, height < 170 ? 3 : 4);
+  const left = Math.max(PAD.left, 14 + 7 * Math.max(0, ...marks.map((tick) => number(tick).length))); // 2.0 × 10²⁹ is wide
+  const x = (v) => left + (width - left - right) * (last > first ? (v - first) / (last - first) : 0);
   const y = (v) => height - bottom - (height - bottom - PAD.top) * ((v - low) / (high - low));
-  for (const tick of ticks(low, high, height < 170 ? 3 : 4)) {
-    image.append(svg("line", { class: "grid", x1: PAD.left, x2: width - right, y1: y(tick), y2: y(tick) }));
-    image.append(svg("text", { class: "tick", x: PAD.left - 8, y: y(tick) + 4, "text-anchor": "end" }, number(tick)));
+  for (const tick of marks) {
+    image.append(svg("line", { class: "grid", x1: left, x2: width - right, y1: y(tick), y2: y(tick) }));
+    image.append(svg("text", { class: "tick", x: left - 8, y: y(tick) + 4, "text-anchor": "end" }, number(tick)));
   }
   for (const tick of axis ? (last > first ? ticks(first, last, 4) : [first]) : []) {
     if (tick !== Math.round(tick)) continue;
@@ -131,15 +133,15 @@ function lines(spec, image, width, height, stage, axis) {
       number(tick)));
   }
   if (axis) {
-    image.append(svg("text", { class: "tick", x: (PAD.left + width - right) / 2, y: height - 3, "text-anchor": "middle" },
+    image.append(svg("text", { class: "tick", x: (left + width - right) / 2, y: height - 3, "text-anchor": "middle" },
       stage.payload.unit));
   }
   if (spec.band) {
-    image.append(svg("rect", { class: "band", x: PAD.left, width: width - PAD.left - right, y: y(spec.band[1]),
+    image.append(svg("rect", { class: "band", x: left, width: width - left - right, y: y(spec.band[1]),
       height: Math.max(1, y(spec.band[0]) - y(spec.band[1])) }));
   }
   if (spec.exact !== undefined) {
-    image.append(svg("line", { class: "truth", x1: PAD.left, x2: width - right, y1: y(spec.exact), y2: y(spec.exact) }));
+    image.append(svg("line", { class: "truth", x1: left, x2: width - right, y1: y(spec.exact), y2: y(spec.exact) }));
   }
   const cursor = svg("line", { class: "cursor", y1: PAD.top, y2: height - bottom });
   image.append(cursor);

@@ -96,6 +96,13 @@ def plane(
     )
 
 
+def flown(n: int = 100, steps: int = 30) -> Run:
+    """Particles that are three times as far out at each step: a run that diverged after the last one."""
+    begun = plane(n=n, steps=1)
+    far = begun.sampling.frames[0] * 3.0 ** np.arange(steps + 1)[:, None, None]
+    return run(Plane(), far, plane_energy, field=begun.field, diverged=steps + 1)
+
+
 def refused(n: int = 4, steps: int = 30) -> Run:
     """Particles of which at odd steps those with an even number are refused, and all else is taken."""
     made, rng = plane(n=n, steps=steps), np.random.default_rng(3)

@@ -45,6 +45,8 @@ def shown(edit: plot.StartEdit | None):
             if "data" in st.query_params
             else None,
         )
+    if kind == "flown":
+        return made.flown()
     if kind == "refused":
         return made.refused(n=int(st.query_params.get("n", "4")))
     if kind == "grid":
@@ -64,7 +66,7 @@ def shown(edit: plot.StartEdit | None):
 
 with st.container(horizontal_alignment="center"), st.container(width=1240):
     left, right = st.columns([870, 340], gap="medium")
-    kinds = {"refused": "plane", "grid": "cells", "many": "cells", "vectors": "scatter"}
+    kinds = {"refused": "plane", "flown": "plane", "grid": "cells", "many": "cells", "vectors": "scatter"}
     with left, st.container(key=plot.host("the", kinds.get(kind, kind))):
         ready = st.session_state.get("ready", False)  # an empty container would not be there at all
         spot = st.container() if ready else st.skeleton(300)
