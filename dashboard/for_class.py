@@ -6,6 +6,7 @@ from urllib.parse import quote, urlencode
 
 import streamlit as st
 
+from dashboard.fragments import fragment
 from dashboard.jobs import Engine
 from dashboard.links import Visit
 from dashboard.notices import small
@@ -24,7 +25,6 @@ def question(visit: Visit) -> None:
     if not room.ask:
         return
 
-    @st.fragment
     def answer() -> None:
         shown = f"{key} answer shown"
         st.session_state.setdefault(shown, "")
@@ -44,7 +44,7 @@ def question(visit: Visit) -> None:
     with st.container(border=True, key=f"{key} question", gap="small"):
         st.markdown(":gray[:material/school:] **A question**")
         st.text(room.ask)
-        answer()
+        fragment(answer)
 
 
 def maker(engine: Engine, visit: Visit, run: Run) -> None:

@@ -16,6 +16,7 @@ import streamlit as st
 from dashboard import for_class
 from dashboard.addresses import page_of
 from dashboard.boundary import boundary
+from dashboard.fragments import fragment
 from dashboard.jobs import Engine
 from dashboard.links import Visit
 from dashboard.notices import ICONS, plain, small
@@ -98,7 +99,7 @@ def _cards(shown: list[Lesson], family: Family, registry: Registry, kind: str) -
         if waiting and not any(pictures.picture(one.spec).state == WAITING for one in shown):
             st.rerun()  # a whole run: it ends the looking
 
-    st.fragment(cards, run_every=LOOK_AGAIN if waiting else None)()
+    fragment(cards, LOOK_AGAIN if waiting else None)
 
 
 def _card(lesson: Lesson, family: Family, registry: Registry, key: str) -> None:

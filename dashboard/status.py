@@ -9,6 +9,7 @@ import streamlit as st
 
 from dashboard import boundary, links
 from dashboard.controls import number, words
+from dashboard.fragments import fragment
 from dashboard.job import FAILED, QUEUED, REFUSED, SILENT, Job
 from dashboard.jobs import Engine
 from dashboard.links import Visit
@@ -127,14 +128,13 @@ def too_large(error: LimitError) -> str:
 
 
 def _running(engine: Engine, visit: Visit, made: Plan, job: Job, seat: str) -> None:
-    @st.fragment(run_every=POLL)
     def watch() -> None:
         if job.over:
             st.rerun()
         with st.container(border=True, key=f"{visit.family} running"):
             _progress(engine, visit, made, job, seat)
 
-    watch()
+    fragment(watch, POLL)
 
 
 def _progress(engine: Engine, visit: Visit, made: Plan, job: Job, seat: str) -> None:

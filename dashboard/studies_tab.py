@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard import boundary, controls
+from dashboard.fragments import fragment
 from dashboard.job import QUEUED, Job
 from dashboard.jobs import Engine
 from dashboard.links import Visit
@@ -81,7 +82,6 @@ def _watch(visit: Visit, job: Job, title: str, key: str, height: int) -> None:
         _last(visit, job, title, key, height)
         return
 
-    @st.fragment(run_every=POLL)
     def follow() -> None:
         if job.over:
             st.rerun()
@@ -92,7 +92,7 @@ def _watch(visit: Visit, job: Job, title: str, key: str, height: int) -> None:
             else f"Running, {job.seconds:.0f} s so far."
         )
 
-    follow()
+    fragment(follow, POLL)
 
 
 def _last(visit: Visit, job: Job, title: str, key: str, height: int) -> None:

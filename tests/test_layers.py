@@ -85,6 +85,16 @@ def test_the_dashboard_names_no_family() -> None:
             assert not names.search(line), f"{path.name}:{number}: {line.strip()}"
 
 
+def test_every_fragment_stands_in_a_container_of_its_own() -> None:
+    """``dashboard.fragments`` says why; whoever calls Streamlit's own leaves that out."""
+    own = DASHBOARD / "fragments.py"
+    assert "st.fragment(" in own.read_text(encoding="utf-8")
+    others = [path for path in _sources(DASHBOARD) if path != own]
+    assert [
+        path.name for path in others if re.search(r"\bst\.fragment\b", path.read_text(encoding="utf-8"))
+    ] == []
+
+
 def test_nothing_is_unpickled_or_evaluated() -> None:
     for path in _sources(CORE) + _sources(DASHBOARD):
         assert not _imports(path) & {"pickle", "cloudpickle", "dill", "marshal", "shelve"}, path

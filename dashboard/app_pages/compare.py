@@ -19,6 +19,7 @@ from dashboard.app_pages import compare_charts
 from dashboard.app_pages.compare_charts import Entry
 from dashboard.app_pages.home import spelt
 from dashboard.boundary import boundary
+from dashboard.fragments import fragment
 from dashboard.job import REFUSED, RUNNING, SILENT, Job
 from dashboard.jobs import Engine
 from dashboard.lab import session
@@ -241,7 +242,6 @@ def _watch(rivals: Sequence[Rival], registry: Registry) -> None:
         small("All of this is in the address: copy it and a reader sees these same numbers.")
         return
 
-    @st.fragment(run_every=POLL)
     def watch() -> None:
         if sum(one.job.over for one in rivals) != over:
             st.rerun()
@@ -251,7 +251,7 @@ def _watch(rivals: Sequence[Rival], registry: Registry) -> None:
             said = headline(job, plan(job.spec, registry))
         small(f":material/hourglass_top: {plain(said)}; {over} of {len(rivals)} are done.")
 
-    watch()
+    fragment(watch, POLL)
 
 
 def _panel(made: Visit, contest: Contest, engine: Engine, rival: Rival) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from dashboard import boundary
+from dashboard.fragments import fragment
 from dashboard.job import QUEUED, Job
 from dashboard.jobs import Engine
 from dashboard.lab import session
@@ -32,7 +33,6 @@ def conformance(engine: Engine) -> None:
     )
     going = _busy(engine, records)
 
-    @st.fragment(run_every=POLL if going else None)
     def rows() -> None:
         st.button(
             "Check all",
@@ -53,7 +53,7 @@ def conformance(engine: Engine) -> None:
         if _busy(engine, records) != going:
             st.rerun()
 
-    rows()
+    fragment(rows, POLL if going else None)
 
 
 def _busy(engine: Engine, records: Iterable[Family | Sampler]) -> bool:

@@ -13,6 +13,7 @@ import streamlit as st
 
 from dashboard.addresses import page_of
 from dashboard.boundary import boundary
+from dashboard.fragments import fragment
 from dashboard.notices import plain
 from dashboard.thumbnails import FAILED, WAITING, picture_card, studio
 from ebm_plugins import RunSpec
@@ -112,7 +113,7 @@ def _grid(shown: list[Card], registry: Registry, name: str) -> None:
         if waiting and not any(pictures.picture(card.spec).state == WAITING for card in shown):
             st.rerun()  # a whole run: it ends the looking
 
-    st.fragment(draw, run_every=LOOK_AGAIN if waiting else None)()
+    fragment(draw, LOOK_AGAIN if waiting else None)
 
 
 def _show(shown: Card, registry: Registry, key: str) -> None:

@@ -11,6 +11,7 @@ from dashboard.app_pages import home_address
 from dashboard.app_pages.gallery import gallery
 from dashboard.app_pages.home_address import Ignored
 from dashboard.boundary import boundary
+from dashboard.fragments import fragment
 from dashboard.notices import code, notice, plain, plural, small
 from dashboard.plot import Setting, cost, wells
 from dashboard.plot.heights import room
@@ -35,7 +36,7 @@ TENS = ["Twenty", "Thirty", "Forty", "Fifty", "Sixty", "Seventy", "Eighty", "Nin
 
 def home(registry: Registry) -> None:
     """The page."""
-    alive()
+    fragment(alive)
     st.space("large")
     with boundary("home", "cost"):
         hard()
@@ -53,7 +54,6 @@ def home(registry: Registry) -> None:
             gallery(registry)
 
 
-@st.fragment
 def alive() -> None:
     """The part that runs again when a well was moved, and nothing else."""
     with boundary("home", "landscape"):
