@@ -241,7 +241,7 @@ def test_a_component_sends_a_loader_and_the_app_serves_its_script_for_ever() -> 
         return web._module(Request({"type": "http", "method": "GET", "path": path, "headers": []}))
 
     urls = web.module_urls()
-    assert {url.split(".")[1] for url in urls} == {"cost", "figure", "picture", "stage", "wells"}
+    assert {url.split(".")[1] for url in urls} == {"copying", "cost", "figure", "picture", "stage", "wells"}
     for url in urls:
         answer = asked(url)
         assert answer.headers["content-type"].startswith("text/javascript")
