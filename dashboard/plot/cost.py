@@ -27,7 +27,7 @@ HTML = f"""<div class="cost">
 _component = st.components.v2.component(
     "ebm.cost",
     html=HTML,
-    css=assets.style("cost"),
+    css=assets.style("range", "cost"),
     js=assets.module("cost", "theme", "canvas", "cost"),
     isolate_styles=True,
 )

@@ -55,7 +55,7 @@ page down change its width. Delete removes it.</p>
 _component = st.components.v2.component(
     "ebm.wells",
     html=HTML,
-    css=assets.style("wells"),
+    css=assets.style("range", "wells"),
     js=assets.module("wells", "theme", "canvas", "wells_math", "wells_panels", "wells"),
     isolate_styles=True,
 )
