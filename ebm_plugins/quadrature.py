@@ -2,8 +2,7 @@ r"""Z = ∫ exp(−E(x)) dx over the line or the plane, by adaptive Clenshaw-Cur
 
 Cells are halved where the nine-point rule and the five-point rule inside it disagree, and the box is doubled,
 axis by axis, until log Z moves by less than 1e-4. So both the refinement and the extent are checked; where
-either never settles there is no answer, and the reason is said. Every cell keeps its energies on a Chebyshev
-grid, so its density is a polynomial that can be integrated over parts of the cell, and drawn from.
+either never settles there is no answer, and the reason is said. The rule is in :mod:`ebm_plugins.clenshaw_curtis`.
 
 Source: Clenshaw, Curtis 1960; Genz, Malik 1980 (halving along the axis that errs most).
 """
@@ -12,15 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 
+from ebm_plugins.clenshaw_curtis import POINTS, Cells, least_between, over_parts, rule
 from ebm_plugins.records import Array
 
-POINTS = 9
 ROOT = 16  # cells an axis of the first box
 SETTLED = 1e-4  # largest movement of log Z at the last doubling
 TOLERANCE = 1e-5  # summed disagreement of the two rules, as a share of Z, that stops refinement
@@ -28,7 +26,6 @@ GIVE_UP = 1e-3  # the same, when the evaluations run out
 DOUBLINGS = 24
 FALLING = 8  # doublings in a row that each find lower energies
 EVALUATIONS = 1_000_000
-LOOK = 33  # points an axis at which the energy between the nodes is looked at
 FINE = 128  # at most this many fine cells an axis in the table of masses
 
 Energy = Callable[[Array], Array]
@@ -36,115 +33,6 @@ Energy = Callable[[Array], Array]
 
 class NoIntegralError(ArithmeticError):
     """There is no exact answer; the message is the reason, in plain words."""
-
-
-@cache
-def _rule() -> tuple[Array, Array, Array, Array]:
-    """Nodes on [−1, 1], the weights of both rules, and the matrix from node values to Chebyshev coefficients."""
-    nodes = -np.cos(np.pi * np.arange(POINTS) / (POINTS - 1))
-    to_series = np.linalg.inv(chebyshev.chebvander(nodes, POINTS - 1))
-
-    def weights(x: Array) -> Array:
-        k = np.arange(len(x))
-        moments = np.where(k % 2 == 0, 2.0 / (1.0 - np.where(k == 1, 2, k) ** 2.0), 0.0)
-        return np.asarray(moments @ np.linalg.inv(chebyshev.chebvander(x, len(x) - 1)))
-
-    low = np.zeros(POINTS)
-    low[::2] = weights(nodes[::2])
-    return nodes, weights(nodes), low, to_series
-
-
-@cache
-def _parts(count: int) -> Array:
-    """(count, POINTS): integrals over ``count`` equal parts of [−1, 1] from the values at the nodes."""
-    edges = np.linspace(-1.0, 1.0, count + 1)
-    antiderivatives = chebyshev.chebint(np.eye(POINTS), axis=0)
-    at_edges = chebyshev.chebvander(edges, POINTS) @ antiderivatives
-    return np.asarray(np.diff(at_edges, axis=0) @ _rule()[3])
-
-
-@dataclass(frozen=True, eq=False)
-class Cells:
-    """``m`` boxes: lower corner and width (m, d), the energy at their nodes, (m, 9, 9) or (m, 9, 1), and how low
-    (m,) the energy seems to go between the nodes."""
-
-    corner: Array
-    width: Array
-    energy: Array
-    hidden: Array
-
-    def __len__(self) -> int:
-        return len(self.corner)
-
-    def take(self, rows: Array) -> Cells:
-        """Some of the cells."""
-        return Cells(self.corner[rows], self.width[rows], self.energy[rows], self.hidden[rows])
-
-    def join(self, other: Cells) -> Cells:
-        """These cells and others."""
-        return Cells(
-            np.concatenate([self.corner, other.corner]),
-            np.concatenate([self.width, other.width]),
-            np.concatenate([self.energy, other.energy]),
-            np.concatenate([self.hidden, other.hidden]),
-        )
-
-    def nodes(self) -> Array:
-        """(m, 9·9, d) or (m, 9, 1): where the energies were taken, x varying slowest."""
-        t = 0.5 * (_rule()[0] + 1.0)
-        if self.corner.shape[1] == 1:
-            return self.corner[:, None, :] + self.width[:, None, :] * t[None, :, None]
-        grid = np.stack(np.meshgrid(t, t, indexing="ij"), axis=-1).reshape(-1, 2)
-        return np.asarray(self.corner[:, None, :] + self.width[:, None, :] * grid)
-
-    def density(self, floor: float) -> Array:
-        """exp(floor − E) at the nodes: at most 1 when ``floor`` is the least energy."""
-        return np.exp(floor - self.energy)
-
-    def integrals(self, floor: float) -> tuple[Array, Array]:
-        """(m,) integrals of exp(floor − E), and (m, d) how far the coarser rule along each axis is off."""
-        _, fine, coarse, _ = _rule()
-        f, volume = self.density(floor), (0.5 * self.width).prod(axis=1)
-        if self.width.shape[1] == 1:
-            total = f[:, :, 0] @ fine
-            off = np.abs(total - f[:, :, 0] @ coarse)[:, None]
-        else:
-            along_x = f @ fine
-            total = along_x @ fine
-            off = np.abs(np.stack([along_x @ coarse, (f @ coarse) @ fine], axis=1) - total[:, None])
-        between = np.exp(np.minimum(floor - self.hidden, 0.0)) - f.max(axis=(1, 2))
-        off = np.maximum(off, np.maximum(between, 0.0)[:, None] / LOOK)
-        return total * volume, off * volume[:, None]
-
-    def node_masses(self, floor: float) -> Array:
-        """(m, 9, 9) or (m, 9, 1): the rule's weight times exp(floor − E) at every node."""
-        fine = _rule()[1]
-        weights = fine[:, None] if self.width.shape[1] == 1 else np.outer(fine, fine)
-        return self.density(floor) * weights * (0.5 * self.width).prod(axis=1)[:, None, None]
-
-
-def _between(energy: Array) -> Array:
-    """(m,) the least energy between the nodes, by interpolation where its series has converged: a ridge of
-    density too thin for exp(−E) at the nodes still shows as a valley of the smoother E."""
-    least = energy.min(axis=(1, 2))
-    most = energy.max(axis=(1, 2))
-    rows = np.flatnonzero(np.where(np.isfinite(most), most, least) > least + 1.0)
-    if not len(rows):
-        return least
-    to_series = _rule()[3]
-    look = chebyshev.chebvander(np.linspace(-1.0, 1.0, LOOK), POINTS - 1)
-    e = energy[rows]
-    series = np.einsum("kp,mpq->mkq", to_series, e)
-    tail = np.abs(series[:, -2:]).max(axis=(1, 2))
-    if energy.shape[2] > 1:
-        series = series @ to_series.T
-        tail = np.maximum(np.abs(series[:, -2:]).max(axis=(1, 2)), np.abs(series[:, :, -2:]).max(axis=(1, 2)))
-        lowest = (look @ series @ look.T).min(axis=(1, 2))
-    else:
-        lowest = (look @ series).min(axis=(1, 2))
-    trusted = tail <= 1e-3 * (most - least)[rows]
-    least[rows] = np.where(trusted, np.minimum(lowest, least[rows]), least[rows])
-    return least
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,7 +104,7 @@ class _Counter:
             where = ", ".join(f"{v:.3g}".replace("-", "−") for v in x[bad][0])
             raise NoIntegralError(f"The energy is not a number at ({where}).")
         e = e.reshape(shape)
-        return Cells(corner, width, e, _between(e))
+        return Cells(corner, width, e, least_between(e))
 
     def split(self, cells: Cells, along: NDArray[np.bool_]) -> Cells:
         """Every cell halved along the marked axes, ``along`` (m, d)."""
@@ -377,8 +265,8 @@ def _table(cells: Cells, floor: float, window: Array, step: Array) -> tuple[Arra
     density = cells.density(floor) * (0.5 * cells.width).prod(axis=1)[:, None, None]
     for parts in np.unique(ratio[meets], axis=0):
         rows = np.flatnonzero(meets & (ratio == parts).all(axis=1))
-        sub = np.einsum("ap,mpq->maq", _parts(int(parts[0])), density[rows])
-        sub = np.einsum("bq,maq->mab", _parts(int(parts[1])), sub) if dim == 2 else sub
+        sub = np.einsum("ap,mpq->maq", over_parts(int(parts[0])), density[rows])
+        sub = np.einsum("bq,maq->mab", over_parts(int(parts[1])), sub) if dim == 2 else sub
         i = first[rows, 0, None] + np.arange(parts[0])
         j = first[rows, 1, None] + np.arange(parts[1]) if dim == 2 else np.zeros((len(rows), 1), dtype=int)
         i, j = np.broadcast_arrays(i[:, :, None], j[:, None, :])
@@ -393,7 +281,7 @@ def _table(cells: Cells, floor: float, window: Array, step: Array) -> tuple[Arra
 def draw(corner: Array, width: Array, density: Array, n: int, rng: np.random.Generator) -> Array:
     """(n, d) draws from the cells' polynomial densities (m, 9, 9), by rejection inside each cell."""
     dim = corner.shape[1]
-    fine = _rule()[1]
+    fine = rule()[1]
     weights = fine[:, None] if dim == 1 else np.outer(fine, fine)
     density = np.asarray(density, dtype=float)
     masses = (density * weights).sum(axis=(1, 2)) * width.prod(axis=1)
@@ -402,7 +290,7 @@ def draw(corner: Array, width: Array, density: Array, n: int, rng: np.random.Gen
     out, todo = np.empty((n, dim)), np.arange(n)
     while len(todo):
         t = rng.random((len(todo), dim))
-        basis = [chebyshev.chebvander(2 * t[:, i] - 1, POINTS - 1) @ _rule()[3] for i in range(dim)]
+        basis = [chebyshev.chebvander(2 * t[:, i] - 1, POINTS - 1) @ rule()[3] for i in range(dim)]
         at = np.einsum("np,npq->nq", basis[0], density[cell[todo]])
         value = at[:, 0] if dim == 1 else np.einsum("nq,nq->n", basis[1], at)
         accept = rng.random(len(todo)) * top[cell[todo]] < value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -10,18 +9,13 @@ import textwrap
 import zipfile
 from pathlib import Path
 
+import hostile_files as hostile
 import numpy as np
 import pytest
 
 from ebm_plugins import ConfigError, arrays, file_limits
 from ebm_plugins.files import Pictures, read
 from ebm_plugins.tables import Table
-
-_spec = importlib.util.spec_from_file_location("hostile_files", Path(__file__).with_name("hostile_files.py"))
-assert _spec is not None
-assert _spec.loader is not None
-hostile = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(hostile)
 
 X = np.random.default_rng(0).normal(size=(30, 3))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +13,6 @@ from ebm_plugins.files import Pictures, read
 from ebm_plugins.own import Choice, make
 from ebm_plugins.spaces import BinaryGrid, Pairs, Plane, Vectors
 from ebm_plugins.tables import Table
-
-_spec = importlib.util.spec_from_file_location("hostile_files", Path(__file__).with_name("hostile_files.py"))
-assert _spec is not None
-assert _spec.loader is not None
-hostile = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(hostile)
 
 RNG = np.random.default_rng(0)
 POINTS = RNG.normal(size=(200, 2)) * [3, 50] + [10, -4]

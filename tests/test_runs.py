@@ -1,30 +1,32 @@
-"""Runs: what a spec determines, what is kept, what stops one, and whose fault a failure is."""
+"""Runs: what a spec determines, what is kept, and what stops one."""
 
 from __future__ import annotations
 
 import copy
-import itertools
 import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from toy_families import (
+    BOWL,
+    CLOUD,
+    REGISTRY,
+    changed,
+    energy,
+    train,
+)
 
 from ebm_plugins import (
     BinaryGrid,
     Config,
     ConfigError,
     Data,
-    Dataset,
-    Family,
-    NoConfig,
     Plane,
     PluginError,
     RunSpec,
-    Sampler,
     Snapshot,
     knob,
-    plans,
     starts,
 )
 from ebm_plugins.keeping import Frames, MetricLog
@@ -43,101 +45,6 @@ from ebm_plugins.runs import (
     training_digest,
 )
 from ebm_plugins.targets import bind
-
-
-class Learn(Config):
-    epochs: int = knob(5, "How many epochs.", ge=1, le=1000)
-    rate: float = knob(0.5, "How fast.", ge=0.0, le=1.0)
-
-
-class Walk(Config):
-    steps: int = knob(20, "How many steps.", ge=1, le=100_000)
-    every: int = knob(1, "Steps a snapshot.", ge=1, le=1000)
-    scale: float = knob(1.0, "How far.", ge=0.0, le=1e200)
-    temperature: float = knob(1.0, "Temperature.", ge=0.1, le=10.0)
-
-
-def energy(params, x):
-    with np.errstate(over="ignore"):
-        return 0.5 * ((x - params["mean"]) ** 2).sum(axis=1)
-
-
-def train(data, config, rng):
-    if config.epochs == 501 or data.bare:
-        raise ConfigError("epochs", "any number but 501", config.epochs)
-    mean = rng.standard_normal(2)
-    for _ in range(config.epochs):
-        mean = mean + config.rate * (data.x.mean(axis=0) - mean)
-        yield Snapshot({"mean": mean}, {"gap": float(np.abs(mean).max())})
-
-
-def walk(params, config, rng, x):
-    for _ in range(-(-config.steps // config.every)):
-        for _ in range(config.every):
-            x = x + config.scale * rng.standard_normal(x.shape)
-        yield Snapshot(x, {"spread": float(x.std())})
-
-
-def flip(target, config, rng, x):
-    for _ in itertools.count():
-        x = x.copy()
-        column = rng.integers(x.shape[1])
-        x[:, column] = 1 - x[:, column]
-        yield Snapshot(x)
-
-
-def nudge(target, config, rng, x):
-    for _ in itertools.count():
-        x = x + 0.1 * rng.standard_normal(x.shape)
-        yield Snapshot(x)
-
-
-BOWL = Family(
-    key="bowl", title="Bowl", summary="One well.", accepts=(Plane,), energy=energy, train=train, sample=walk,
-    gradient=lambda params, x: x - params["mean"], train_config=Learn, sample_config=Walk,
-)  # fmt: skip
-GRID = Family(
-    key="grid", title="Grid", summary="No interaction.", accepts=(BinaryGrid,), train_config=NoConfig,
-    sample_config=NoConfig, learns=lambda config: False,
-    energy=lambda params, x: (x @ params["field"]),
-    train=lambda data, config, rng: iter([Snapshot({"field": np.linspace(-1, 1, data.space.dim)})]),
-    sample=lambda params, config, rng, x: (Snapshot(rng.integers(0, 2, x.shape)) for _ in itertools.count()),
-)  # fmt: skip
-FLIP = Sampler(key="flip", title="Flip", summary="", accepts=(BinaryGrid,), config=NoConfig, sample=flip)
-NUDGE = Sampler(
-    key="nudge",
-    title="Nudge",
-    summary="",
-    accepts=(Plane,),
-    config=NoConfig,
-    sample=nudge,
-    needs_gradient=True,
-)
-CLOUD = Dataset(
-    key="cloud", title="Cloud", summary="", space=Plane(),
-    load=lambda: Data(x=np.random.default_rng(0).standard_normal((50, 2)), space=Plane(), name="cloud"),
-)  # fmt: skip
-EMPTY = Dataset(
-    key="plane",
-    title="Plane",
-    summary="",
-    space=Plane(),
-    load=lambda: Data(x=np.zeros((0, 2)), space=Plane()),
-)
-LAMPS = Dataset(
-    key="lamps", title="Lamps", summary="", space=BinaryGrid(1, 3),
-    load=lambda: Data(x=np.eye(3), space=BinaryGrid(1, 3), name="lamps"),
-)  # fmt: skip
-REGISTRY = Registry(
-    families={"bowl": BOWL, "grid": GRID},
-    samplers={"flip": FLIP, "nudge": NUDGE},
-    datasets={"plane": EMPTY, "cloud": CLOUD, "lamps": LAMPS},
-)
-
-
-def changed(family: Family, **fields) -> Registry:
-    """The registry with one family changed."""
-    return replace(REGISTRY, families={**REGISTRY.families, family.key: replace(family, **fields)})
 
 
 def test_resolve_fills_in_everything_and_is_idempotent():
@@ -373,151 +280,6 @@ def test_what_is_too_large_is_refused_before_it_starts():
     assert slow.training.count == 1
     assert slow.spec.train_stop == 1
     assert any("limit" in note for note in slow.notes)
-
-
-def raising(*args):
-    raise RuntimeError("the dog ate it")
-
-
-@pytest.mark.parametrize(
-    ("fields", "part", "message"),
-    [
-        ({"energy": raising}, "energy", "It raised RuntimeError: the dog ate it"),
-        ({"energy": lambda p, x: x}, "energy", "It returned shape (64, 2) where (64,) was expected."),
-        ({"energy": lambda p, x: 3.0}, "energy", "It returned a float where an array was expected."),
-        ({"energy": lambda p, x: np.full(len(x), np.nan), "gradient": None}, "energy", "It returned NaN for 64 of 64 states."),
-        ({"train": raising}, "train", "It raised RuntimeError: the dog ate it"),
-        ({"train": lambda *a: iter([])}, "train", "It ended without a snapshot."),
-        ({"train": lambda *a: iter([3])}, "train", "It yielded a int where a Snapshot was expected."),
-        ({"train": lambda *a: iter([Snapshot(3)])}, "train", "It yielded a int where params were expected."),
-        ({"train": lambda *a: iter([Snapshot({"mean": [1.0]})])}, "train", "list where an array"),
-        ({"train": lambda *a: iter([Snapshot({"m": np.array([object()])})])}, "train", "object where an array"),
-        ({"sample": raising}, "sample", "It raised RuntimeError: the dog ate it"),
-        ({"sample": lambda *a: iter([])}, "sample", "It ended without a snapshot."),
-        ({"sample": lambda p, c, r, x: iter([Snapshot(x[:, 0])])}, "sample", "It returned shape (300,) where (300, 2) was expected."),
-        ({"sample": lambda p, c, r, x: iter([Snapshot(x, {"a": "b"})])}, "sample", "Its metric 'a' is a str"),
-        ({"log_partition": raising}, "log_partition", "It raised RuntimeError: the dog ate it"),
-        ({"log_partition": lambda p: "abc"}, "log_partition", "It returned 'abc' where a finite number or None"),
-        ({"log_partition": lambda p: float("nan")}, "log_partition", "It returned nan where a finite number or None"),
-        ({"box": lambda p: np.zeros(3)}, "box", "It returned shape (3,) where"),
-        ({"train": lambda *a: raising_exit()}, "train", "It raised SystemExit: 4"),
-        ({"sample": lambda *a: raising_exit()}, "sample", "It raised SystemExit: 4"),
-    ],
-)  # fmt: skip
-def test_a_broken_part_is_named(fields, part, message):
-    with pytest.raises(PluginError) as caught:
-        run(RunSpec(family="bowl"), changed(BOWL, **fields))
-    assert (caught.value.plugin, caught.value.part) == ("bowl", part)
-    assert message in str(caught.value)
-
-
-def test_a_state_outside_the_space_is_named():
-    registry = changed(GRID, sample=lambda p, c, r, x: iter([Snapshot(x + 0.5)]))
-    with pytest.raises(PluginError, match="left the space"):
-        run(RunSpec(family="grid", dataset="lamps"), registry)
-
-
-def test_a_config_error_before_the_first_yield_reaches_its_control():
-    with pytest.raises(ConfigError) as caught:
-        run(RunSpec(family="bowl", train={"epochs": 501}), REGISTRY)
-    assert caught.value.field == "train.epochs"
-
-
-def test_data_without_rows_are_refused_at_the_data_where_there_is_something_to_learn():
-    with pytest.raises(ConfigError) as caught:
-        run(RunSpec(family="bowl", dataset="plane"), REGISTRY)
-    assert caught.value.field == "data"
-
-
-def missing():
-    raise FileNotFoundError("my-data.csv")
-
-
-BROKEN = {
-    "gone": Dataset(key="gone", title="Gone", summary="", space=Plane(), load=missing),
-    "leaves": Dataset(key="leaves", title="Leaves", summary="", space=Plane(), load=lambda: raising_exit()),
-    "nan": Dataset(
-        key="nan",
-        title="NaN",
-        summary="",
-        space=Plane(),
-        load=lambda: Data(x=np.full((3, 2), np.nan), space=Plane()),
-    ),
-}
-
-
-def raising_exit():
-    raise SystemExit(4)
-
-
-@pytest.mark.parametrize(
-    ("x", "words"),
-    [
-        ([[0, 1], [np.nan, 1], [2, np.nan]], "Row 1 of x holds NaN, and one more row holds such."),
-        ([[0, 1], [2, 3], [np.inf, 1]], "Row 2 of x holds infinity."),
-        ([[0, 1], [1e300, 3], [2, 1]], "Row 1 of x holds a number beyond 3.4e+38."),
-    ],
-)
-def test_numbers_that_no_run_can_use_are_named(x, words):
-    """NaN is named as NaN, with what to do about it, and not as a row outside of the plane."""
-    mine = Dataset(key="mine", title="Mine", summary="", space=Plane(), load=lambda: Data(x=np.array(x, dtype=float), space=Plane()))  # fmt: skip
-    with pytest.raises(PluginError) as caught:
-        plans.load_data(mine)
-    assert words in str(caught.value)
-    assert ("rescale" if "beyond" in words else "fill in or remove what is missing") in str(caught.value)
-
-
-def test_a_dataset_that_does_not_load_costs_nobody_else_anything():
-    registry = replace(REGISTRY, datasets={**BROKEN, **REGISTRY.datasets})
-    family = registry.families["bowl"]
-    config = Learn()
-    assert list(plans.offered_datasets(family, registry, config)) == ["cloud"]
-    reasons = plans.broken_datasets(family, registry)
-    assert list(reasons) == list(BROKEN)
-    assert "my-data.csv" in reasons["gone"]
-    assert result_digest(run(RunSpec(family="bowl"), registry)) == result_digest(
-        run(RunSpec(family="bowl"), REGISTRY)
-    )
-    with pytest.raises(PluginError, match=r"my-data\.csv"):
-        run(RunSpec(family="bowl", dataset="gone"), registry)
-
-
-@pytest.mark.parametrize(
-    ("spec", "field"),
-    [({"train": None}, "train"), ({"sample": [1]}, "sample"), ({"start": "noise"}, "start")],
-)
-def test_specs_of_the_wrong_type_are_named(spec, field):
-    with pytest.raises(ConfigError) as caught:
-        resolve(RunSpec(family="bowl", **spec), REGISTRY)
-    assert caught.value.field == field
-
-
-def test_a_caption_that_fails_is_noted_and_costs_nothing_else():
-    made = run(RunSpec(family="bowl"), changed(BOWL, explain=raising))
-    assert any("explain" in note for note in made.notes)
-    assert result_digest(made) == result_digest(run(RunSpec(family="bowl"), REGISTRY))
-
-
-def test_what_was_learned_cannot_be_written_to():
-    def spoils(params, config, rng, x):
-        params["mean"][:] = 99.0
-        yield Snapshot(x)
-
-    with pytest.raises(PluginError, match="read-only"):
-        run(RunSpec(family="bowl"), changed(BOWL, sample=spoils))
-
-
-def test_a_plugin_that_edits_what_it_yielded_cannot_change_what_was_kept():
-    def edits(params, config, rng, x):
-        for _ in range(5):
-            x += 1.0
-            yield Snapshot(x)
-
-    made = run(
-        RunSpec(family="bowl", start=starts.Drawn(states=starts.pack(np.zeros((1, 2)), Plane()))),
-        changed(BOWL, sample=edits),
-    )
-    assert made.sampling.frames[:, 0, 0].tolist() == [0, 1, 2, 3, 4, 5]
 
 
 def test_too_many_snapshots_are_answered_with_the_every_that_fits(registry: Registry) -> None:
