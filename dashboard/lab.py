@@ -28,7 +28,7 @@ from dashboard.notices import plain, small
 from dashboard.plot import copy_link
 from dashboard.plot import host as host_key
 from dashboard.plot import stage as draw_stage
-from dashboard.stage import kind
+from dashboard.stage import kind, stage_key
 from ebm_plugins import ConfigError, RunSpec, stored
 from ebm_plugins.plans import Plan, plan
 from ebm_plugins.records import Family, Unsaid, claim
@@ -202,7 +202,7 @@ def _stage(visit: Visit, made: Plan, registry: Registry) -> None:
     shown: Job | None = visit.job if visit.job is not None and visit.job.stage is not None else visit.shown
     if shown is not None and shown.stage is not None:
         on_edit, free = partial(_edited, visit, made, registry), not visit.room.holds("start")
-        draw_stage(shown.stage, key=f"{visit.family}:stage", editable=free, on_edit=on_edit)
+        draw_stage(shown.stage, key=stage_key(visit.family), editable=free, on_edit=on_edit)
 
 
 def _height(made: Plan) -> int:

@@ -24,7 +24,7 @@ BEHIND = 300  # data rows drawn under the states
 PATTERNS = 6
 PLANE_FPS, CELL_FPS = 32, 5
 
-__all__ = ["export", "kind", "legend", "payload"]
+__all__ = ["export", "kind", "legend", "payload", "stage_key"]
 
 
 def payload(run: Run) -> dict[str, Any]:
@@ -38,6 +38,11 @@ def kind(space: Space) -> str:
         return "images" if space.shape else "scatter"
     known = {Plane: "plane", BinaryGrid: "cells", Pairs: "pairs"}
     return next((name for of, name in known.items() if isinstance(space, of)), "scatter")
+
+
+def stage_key(family: str) -> str:
+    """The key of the stage on a family's page, which other figures of the page follow it by."""
+    return f"{family}:stage"
 
 
 def legend(run: Run) -> list[tuple[str, str, str]]:

@@ -151,7 +151,7 @@ def _progress(engine: Engine, visit: Visit, made: Plan, job: Job, seat: str) -> 
     values = {name: series for name, series in job.metrics.items() if len(series) > 1}
     if job.phase == "train" and values:
         name = next(iter(values))
-        fig = curves.metric_curve(words(name), list(values[name]), *unit(made.train_config))
+        fig = curves.metric_curve(words(name), list(values[name]), *unit(made.train_config), "training step")
         figure(fig, key=f"{visit.family}:live", height=200, alt=f"{words(name)} so far")
 
 

@@ -13,8 +13,11 @@ from dashboard.jobs import Engine
 from dashboard.links import Visit
 from dashboard.notices import plain, small
 from dashboard.plot import figure
+from dashboard.stage import stage_key
+from ebm_plugins import moments
 from ebm_plugins.config import knobs
 from ebm_plugins.plans import Plan
+from ebm_plugins.records import Run
 from ebm_plugins.studies import latest
 
 QUICK = 0.6
@@ -33,7 +36,7 @@ def figures(engine: Engine, visit: Visit, made: Plan, of: Job, seat: str) -> Non
         for column, (title, job) in zip(st.columns(2, gap="medium"), pair, strict=False):
             with column, boundary.boundary(visit.family, title):
                 st.markdown(f"##### {plain(title)}")
-                _watch(visit, job, title, f"{visit.family}:figure {title}", 330)
+                _watch(visit, job, title, f"{visit.family}:figure {title}", 330, of.run)
     for title, words in said.items():
         small(f"**{plain(title)}**: {plain(words)}")
 
@@ -75,17 +78,17 @@ def studies(engine: Engine, visit: Visit, made: Plan, seat: str) -> None:
                 _watch(visit, job, title, f"{visit.family}:study {title}", 380)
 
 
-def _watch(visit: Visit, job: Job, title: str, key: str, height: int) -> None:
-    """The last figure that came, and whether more will."""
+def _watch(visit: Visit, job: Job, title: str, key: str, height: int, run: Run | None = None) -> None:
+    """The last figure that came, and whether more will. One of a ``run`` may mark the moment on its stage."""
     job.wait(QUICK)
     if job.over:
-        _last(visit, job, title, key, height)
+        _last(visit, job, title, key, height, run)
         return
 
     def follow() -> None:
         if job.over:
             st.rerun()
-        _last(visit, job, title, key, height)
+        _last(visit, job, title, key, height, run)
         small(
             "Waiting for other runs to end."
             if job.state == QUEUED
@@ -95,9 +98,10 @@ def _watch(visit: Visit, job: Job, title: str, key: str, height: int) -> None:
     fragment(follow, POLL)
 
 
-def _last(visit: Visit, job: Job, title: str, key: str, height: int) -> None:
+def _last(visit: Visit, job: Job, title: str, key: str, height: int, run: Run | None) -> None:
     for index, last in enumerate(latest(job.figures)):
         wanted = getattr(getattr(last, "layout", None), "height", None)
-        figure(last, key=f"{key} {index}", height=int(wanted or height), alt=f"{title}.")
+        mark = moments.cursor(last, run, stage_key(visit.family)) if run is not None else None
+        figure(last, key=f"{key} {index}", height=int(wanted or height), alt=f"{title}.", cursor=mark)
     if job.error is not None:
         boundary.show(job.error, visit.family, title, job.trace)

@@ -17,8 +17,9 @@ from dashboard.jobs import Engine
 from dashboard.links import Visit
 from dashboard.notices import notice, plain, small
 from dashboard.plot import figure
+from dashboard.stage import stage_key
 from dashboard.status import unit
-from ebm_plugins import curves, numbers, verdict
+from ebm_plugins import curves, moments, numbers, verdict
 from ebm_plugins.config import Knob
 from ebm_plugins.curves import Panel
 from ebm_plugins.plans import Plan
@@ -80,14 +81,16 @@ def shown(value: float, digits: int) -> str:
     return f"{value:.{digits}f}".replace("-", "−")
 
 
-def panels(found: list[Panel], key: str, height: int = 250) -> None:
-    """Figures side by side with their titles."""
+def panels(found: list[Panel], visit: Visit, run: Run, tab: str, height: int = 250) -> None:
+    """Figures side by side with their titles; those whose x axis is the run's time mark the moment on the stage."""
+    key = f"{visit.family}:{tab}"
     for first in range(0, len(found), 2):
         pair = found[first : first + 2]
         for index, (column, panel) in enumerate(zip(st.columns(2, gap="medium"), pair, strict=False)):
             with column:
                 st.markdown(f"##### {panel.title}")
-                figure(panel.figure, key=f"{key} {first + index}", height=height, alt=panel.alt)
+                mark = moments.cursor(panel.figure, run, stage_key(visit.family))
+                figure(panel.figure, key=f"{key} {first + index}", height=height, alt=panel.alt, cursor=mark)
 
 
 def _truth(visit: Visit, run: Run) -> None:
@@ -132,7 +135,7 @@ def _truth(visit: Visit, run: Run) -> None:
         small(WAY_DOWN)
     if found.reason:
         notice("info", "There is no exact answer here.", plain(found.reason))
-    panels(curves.comparison(run), f"{visit.family}:truth")
+    panels(curves.comparison(run), visit, run, "truth")
 
 
 def _descent(visit: Visit, run: Run) -> None:
@@ -165,7 +168,7 @@ def _descent(visit: Visit, run: Run) -> None:
     small(
         "This method looks for low energy and does not sample: there is no density to hold its states against."
     )
-    panels([curves.energy_traces(run)], f"{visit.family}:truth")
+    panels([curves.energy_traces(run)], visit, run, "truth")
 
 
 def _training(engine: Engine, visit: Visit, made: Plan, run: Run) -> None:
@@ -180,12 +183,15 @@ def _training(engine: Engine, visit: Visit, made: Plan, run: Run) -> None:
     found = [
         Panel(
             plain(controls.words(title)),
-            curves.metric_curve(curves.metric_unit(title), values, name, every),
+            curves.metric_curve(curves.metric_unit(title), values, name, every, "training step"),
             f"{title} against {name}.",
         )
         for title, values in training.metrics.items()
     ]
     total = max(length_of(made.train_config) or 0, training.count)
+    if total > training.count > 1:  # what is not learned yet, or no more, keeps its room
+        for panel in found:
+            panel.figure["layout"]["xaxis"]["range"] = [every, every * total]
     if total > 1:
         knob = Knob(
             name="train_stop", kind="int", default=total, title=f"Sample from the model after {name}" if every == 1 else "Sample from the model after snapshot", ge=1, le=total,
@@ -200,7 +206,9 @@ def _training(engine: Engine, visit: Visit, made: Plan, run: Run) -> None:
 
         with st.container(width=420):
             controls.control(knob, training.count, f"{visit.family}.rewind", rewind)
-    panels(found, f"{visit.family}:training")
+    if found:
+        small("The line marks what the stage samples from.")
+    panels(found, visit, run, "training")
     if not found:
         small("This family reports no metrics while it learns.")
 
@@ -249,4 +257,5 @@ def _diagnostics(visit: Visit, run: Run) -> None:
             found.append(
                 Panel(plain(controls.words(title)), curves.metric_curve("", values, "snapshot"), title)
             )
-    panels(found[:8], f"{visit.family}:diagnostics")
+    small("The line is the moment on the stage: press a curve, or drag along it, to go to another.")
+    panels(found[:8], visit, run, "diagnostics")

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ebm_plugins import moments
 from ebm_plugins.exact import states_of
 from ebm_plugins.palette import LIGHT, scale
 from ebm_plugins.records import Run
@@ -30,9 +31,10 @@ class Panel(NamedTuple):
 
 
 def metric_curve(
-    name: str, values: Sequence[float] | NDArray[Any], unit: str, every: int = 1
+    name: str, values: Sequence[float] | NDArray[Any], unit: str, every: int = 1, axis: str = "snapshot"
 ) -> dict[str, Any]:
-    """One metric against the step (``every`` of them a snapshot), thinned to what can be seen."""
+    """One metric against the step (``every`` of them a snapshot), thinned to what can be seen. ``axis`` says what of the
+    run x counts: one of :data:`ebm_plugins.moments.AXES`."""
     y = np.asarray(values, dtype=float)
     chosen = np.unique(np.linspace(0, max(0, len(y) - 1), min(len(y), MOST_POINTS)).astype(int))
     x = every * np.arange(1, len(y) + 1)[chosen]
@@ -41,7 +43,11 @@ def metric_curve(
     trace = {"type": "scatter", "mode": "lines", "x": x, "y": y[chosen], "line": line, "hovertemplate": hover}
     return {
         "data": [trace],
-        "layout": {"xaxis": {"title": {"text": unit}}, "yaxis": {"title": {"text": name}}},
+        "layout": {
+            "xaxis": {"title": {"text": unit}},
+            "yaxis": {"title": {"text": name}},
+            "meta": moments.timed(axis),
+        },
     }
 
 
@@ -193,7 +199,11 @@ def energy_traces(run: Run, most: int = 12) -> Panel:
         }
         for chain in range(energies.shape[1])
     ]  # fmt: skip
-    layout = {"xaxis": {"title": {"text": "step"}}, "yaxis": {"title": {"text": "energy"}}}
+    layout = {
+        "xaxis": {"title": {"text": "step"}},
+        "yaxis": {"title": {"text": "energy"}},
+        "meta": moments.timed("step"),
+    }
     ends = energies[-1][np.isfinite(energies[-1])]
     last = f"{ends.min():.2f} to {ends.max():.2f}" if len(ends) else "not known"
     return Panel(

@@ -20,7 +20,7 @@ _component = st.components.v2.component(
     "ebm.figure",
     html='<div class="ebm-figure" role="figure"><div class="ebm-plot"></div></div>',
     css=assets.style("figure"),
-    js=assets.module("figure", "envelope", "theme", "figure"),
+    js=assets.module("figure", "envelope", "theme", "moments", "cursor", "figure"),
     isolate_styles=False,
 )
 
@@ -33,6 +33,7 @@ def figure(
     alt: str,
     on_click: Callable[[Click], None] | None = None,
     zoom: bool = False,
+    cursor: Mapping[str, Any] | None = None,
 ) -> Click | None:
     """Draw ``fig`` (a Figure, or its dictionary) in place, ``height`` pixels high.
 
@@ -40,6 +41,8 @@ def figure(
     ``zoom`` lets the reader zoom and pan; a zoom survives new figures under the same key. A click on anything
     (a marker, a bar, a heatmap's cell, a line) is passed to ``on_click`` before the page runs again, and
     returned: ``{"x", "y", "z", "trace", "point", "customdata"}``. None when there was no click.
+    ``cursor`` marks a moment (see :func:`ebm_plugins.moments.cursor`); one that follows a stage also takes it to where
+    the figure is pressed, all in the browser.
     """
     spec = fig if isinstance(fig, Mapping) else fig.to_plotly_json()
     content = {
@@ -49,6 +52,7 @@ def figure(
         "zoom": zoom,
         "plotly": web.plotly_url(),
         "clicks": bool(on_click),
+        "cursor": cursor,
     }
 
     def clicked() -> None:

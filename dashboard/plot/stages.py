@@ -21,6 +21,7 @@ _script = assets.module(
     "stage",
     "envelope",
     "theme",
+    "moments",
     "canvas",
     "charts",
     "transport",

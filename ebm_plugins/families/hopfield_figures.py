@@ -10,6 +10,7 @@ import numpy as np
 from ebm_plugins import starts
 from ebm_plugins.families.hopfield_text import RULE_NAMES, pattern_names
 from ebm_plugins.memories import RULES, memorise, rule_of
+from ebm_plugins.moments import timed
 from ebm_plugins.palette import DASHES, LIGHT, signed
 from ebm_plugins.recall import moving_cells, settle
 from ebm_plugins.records import Array, Params, Rng, Run
@@ -215,6 +216,7 @@ def overlaps(run: Run) -> Figure:
     low = min(0.0, float(lines[:, order].min()))
     figure.update_yaxes(range=[low - 0.05, 1.08], title_text="overlap")
     figure.update_xaxes(title_text=step_name(run))
+    figure.update_layout(meta=timed("snapshot"))
     end_labels(figure, labels, low, 1.0)
     return figure
 
@@ -243,6 +245,7 @@ def energies(run: Run) -> Figure:
     )  # fmt: skip
     figure.update_yaxes(title_text="energy" if values.shape[1] == 1 else "energy, each state and mean")
     figure.update_xaxes(title_text=step_name(run))
+    figure.update_layout(meta=timed("snapshot"))
     return figure
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ebm_plugins.families.hopfield_figures import blank, message
+from ebm_plugins.moments import timed
 from ebm_plugins.palette import ENERGY_LIGHT, LIGHT, scale
 from ebm_plugins.records import Array, Run
 
@@ -107,6 +108,7 @@ def energy_trace(run: Run) -> Figure:
     pad = 0.15 * max(high - low, 0.1)
     figure.update_yaxes(title_text="mean energy", range=[low - pad, high + pad])
     figure.update_xaxes(title_text="step")
+    figure.update_layout(meta=timed("step"))
     return figure
 
 

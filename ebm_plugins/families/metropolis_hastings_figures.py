@@ -9,6 +9,7 @@ import numpy as np
 from ebm_plugins import diagnostics, starts
 from ebm_plugins.families.hopfield_figures import blank, end_labels, message, note
 from ebm_plugins.families.langevin_figures import energy_map
+from ebm_plugins.moments import timed
 from ebm_plugins.palette import CATEGORIES_LIGHT, DASHES, LIGHT
 from ebm_plugins.records import Array, Run
 from ebm_plugins.samplers import metropolis
@@ -129,6 +130,7 @@ def traces(run: Run) -> Figure:
         figure.update_yaxes(title_text=name, gridcolor=LIGHT["hairline"], zeroline=False, row=axis + 1, col=1)
     figure.update_xaxes(showgrid=False, zeroline=False)
     figure.update_xaxes(title_text="step", row=2, col=1)
+    figure.update_layout(meta=timed("step"))
     note(figure, f"{min(TRACED, followed.shape[1])} of {len(run.sampling.last)} chains, one colour each")
     return figure
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ebm_plugins.families.hopfield_figures import blank, end_labels, message, note
+from ebm_plugins.moments import timed
 from ebm_plugins.palette import DASHES, LIGHT, scale, signed
 from ebm_plugins.rbm_core import free_energy, hidden_probability, machine, visible_mean
 from ebm_plugins.rbm_measures import roc
@@ -181,6 +182,7 @@ def learning(run: Run) -> Figure:
                    hovertemplate="%{y:.4f}<br>reconstruction error, epoch %{x}<extra></extra>")
     )  # fmt: skip
     figure.update_layout(
+        meta=timed("training step"),
         yaxis={"domain": [0.42, 1.0]},
         yaxis2={"domain": [0.0, 0.32], "anchor": "x", "gridcolor": LIGHT["hairline"], "zeroline": False,
                 "title": {"text": "error"}, "nticks": 4, "fixedrange": True, "rangemode": "tozero",

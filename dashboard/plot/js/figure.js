@@ -61,6 +61,8 @@ export default function (component) {
   state.send = component.setTriggerValue;
   const config = { displayModeBar: false, displaylogo: false, responsive: true, scrollZoom: false,
     doubleClick: spec.zoom ? "reset+autosize" : false };
+  const mark = () => state.cursor.place(state.spec, coloursOf(isDark(frame)).muted);
+  state.cursor ||= makeCursor(frame, plot);
   const draw = async () => {
     try {
       const plotly = await loadPlotly(state.spec.plotly);
@@ -74,7 +76,9 @@ export default function (component) {
       if (!state.listening) {
         state.listening = true;
         plot.on("plotly_click", (event) => state.spec.clicks && state.send("click", clicked(event)));
+        plot.on("plotly_afterplot", mark);
       }
+      mark();
     } catch (error) {
       plot.innerHTML = "";
       const note = document.createElement("p");
@@ -90,6 +94,7 @@ export default function (component) {
   return () => setTimeout(() => {
     if (frame.isConnected) return;
     if (state.stop) state.stop();
+    state.cursor.stop();
     if (window.Plotly) window.Plotly.purge(plot);
   });
 }

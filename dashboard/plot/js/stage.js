@@ -93,6 +93,16 @@ function makeStage(host) {
     charts.move(stage.at);
     transport.move(stage.at);
     moveFilm();
+    tellMoment(stage.payload.key, { steps: stage.payload.steps, at: stage.at, owner: stage, go });
+  }
+
+  // To the moment nearest to this step: a figure beside the stage was pressed there.
+  function go(step) {
+    const { steps } = stage.payload;
+    let best = 0;
+    for (let i = 1; i < steps.length; i++) if (Math.abs(steps[i] - step) < Math.abs(steps[best] - step)) best = i;
+    pause();
+    show(best);
   }
 
   function play() {
@@ -344,7 +354,13 @@ function makeStage(host) {
   sizes.observe(host);
   const forget = onTheme(host, repaint);
 
-  return { receive, repaint, stop() { pause(); clearTimeout(timer); sizes.disconnect(); forget(); } };
+  return { receive, repaint, stop() {
+    pause();
+    clearTimeout(timer);
+    sizes.disconnect();
+    forget();
+    if (stage.payload) forgetMoment(stage.payload.key, stage);
+  } };
 }
 
 export default function (component) {
