@@ -47,6 +47,8 @@ PRINT = (
     '@media print{[data-testid="stHeader"],[data-testid="stToolbar"]{display:none!important}'
     '[data-testid="stBidiComponentIsolated"],[data-testid="stMetric"],.ebm-table tr{break-inside:avoid}}'
 )
+# A closed drawer is moved aside but keeps its links, which Tab then goes through unseen.
+DRAWER = '[data-testid="stSidebar"][data-collapsed="true"]{visibility:hidden;transition:transform .3s,visibility 0s .3s}'
 _IMPORTED = re.compile(r"""(?:from|import)\s*["'`]\./([\w.-]+\.js)["'`]""")
 
 
@@ -82,7 +84,7 @@ def markup() -> bytes:
         for name in scripts()
     )
     links += "".join(f'<link rel="modulepreload" crossorigin href="{url}">' for url in web.module_urls())
-    return f"<style>{WIDE}{CONTROL}{COPY}{FORMULA}{PRINT}{styles()}</style>{links}".encode()
+    return f"<style>{WIDE}{CONTROL}{COPY}{FORMULA}{PRINT}{DRAWER}{styles()}</style>{links}".encode()
 
 
 class Head:

@@ -30,9 +30,6 @@ PLACES = [place for place in places(load(discover=False)) if LONG or place.name 
 GRAVE = ("serious", "critical")
 # Streamlit's own markup that no setting of ours reaches: rule → the elements' selector, and why it stays.
 STREAMLITS = {
-    # The drawer of a phone groups its links by section: a list whose items are lists, without the role of one.
-    "list": "[data-testid=stSidebarNavItems]",
-    "listitem": "[data-testid=stSidebarNavItems] *",
     # A displayed formula that is wider than a phone scrolls sideways, which Streamlit's style for KaTeX decides and gives
     # no focus; whoever does not scroll has its MathML, and the same page wide.
     "scrollable-region-focusable": ".katex-display",

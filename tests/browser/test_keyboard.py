@@ -152,3 +152,23 @@ def test_a_row_of_the_table_is_opened_by_key(visitor: Callable[..., Visitor]) ->
     link.focus()
     page.keyboard.press("Enter")
     page.wait_for_url(f"**/{key}*")
+
+
+def test_a_closed_drawer_keeps_no_focus_and_an_open_one_gives_its_links(
+    visitor: Callable[..., Visitor],
+) -> None:
+    """On a phone the links of the pages lie in a drawer, which Tab must not walk through while nobody sees it."""
+    page = visitor(width=390).open("plugins", "text=Write one")
+    settle(page)
+    links = page.get_by_test_id("stSidebarNavLink")
+    until(lambda: not links.first.is_visible(), page=page)
+    page.evaluate("() => document.activeElement?.blur?.()")
+    beside = "() => { const at = document.activeElement.getBoundingClientRect(); return at.right <= 0 || at.left >= innerWidth; }"
+    for _ in range(4):
+        page.keyboard.press("Tab")
+        assert not page.evaluate(beside)
+    page.get_by_test_id("stExpandSidebarButton").click()
+    until(lambda: links.first.is_visible(), page=page)
+    links.first.focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", level=1, name="Energy").wait_for()
