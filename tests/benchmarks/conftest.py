@@ -1,0 +1,40 @@
+"""Two BLAS threads for all, and one table of ratios at the end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import race
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """In place of the tests' own fixture: here two threads are what everybody has."""
+    import numpy  # noqa: F401
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(race.THREADS, user_api="blas"):
+        yield
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    rows = race.table([result.as_json() for result in race.FINISHED])
+    if not rows:
+        return
+    terminalreporter.section("ratios: how many times as long as ours (medians over rounds)")
+    rows.insert(0, ("work", "against", "ratio", "required", "stretch", ""))
+    widths = [max(len(row[i]) for row in rows) for i in range(6)]
+    for row in rows:
+        cells = [
+            cell.rjust(w) if 2 <= i <= 4 else cell.ljust(w)
+            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ]
+        terminalreporter.write_line("  ".join(cells).rstrip())
+    terminalreporter.write_line(f"appended to {race.results_file()}")
