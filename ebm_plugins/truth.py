@@ -168,6 +168,22 @@ class Truth:
         exact = np.asarray(self.well_shares, dtype=float)
         return _pearson(np.asarray(shares), exact, n), _wells_limit(exact.tobytes(), int(n))
 
+    def chance_of_wells(self, shares: Array, n: int) -> float:
+        """At most how probable it is that of n exact draws some well holds a share as far off as the worst of these (w,):
+        twice the smaller binomial tail of each count, the least of them times the number of wells (Bonferroni), so that
+        it holds for wells that hardly hold a draw as well. 1 at most; NaN without wells."""
+        if self.well_shares is None or len(shares) != len(self.well_shares) or n < 1:
+            return float("nan")
+        from scipy.special import bdtr, bdtrc
+
+        exact = np.clip(np.asarray(self.well_shares, dtype=float), 0.0, 1.0)
+        expected = n * exact
+        counts = n * np.asarray(shares, dtype=float)
+        # Of pooled states the counts are not whole: each is rounded towards what is expected.
+        counts = np.where(counts < expected, np.ceil(counts - 1e-9), np.floor(counts + 1e-9))
+        below, above = bdtr(counts, n, exact), bdtrc(counts - 1, n, exact)  # P(≤ count), P(≥ count)
+        return float(min(1.0, 2 * len(counts) * np.minimum(below, above).min()))
+
     def _quantiles(self, n: int) -> tuple[float, float, float, float]:
         if not self.comparable or n < 1:
             return (float("nan"),) * 4

@@ -8,6 +8,9 @@ its 99 % quantile, missed 1.5, 0.5 and 1 times in 100. Either way a perfect samp
 The last states of different chains are independent draws; where there are fewer than 50, the second half of the run is
 pooled and counts for its effective draws.
 
+Bad luck is offered as the reason only for a miss that luck explains. It explains none beyond half as far again as the
+floor, five standard errors, or shares of the wells that exact draws have less than once in a million times; and no miss of the
+shares while the crowd is on its way, or its chains keep to where they are: then it is the start that is still seen.
 A run that is far off is called biased only where more of it would change nothing (:mod:`ebm_plugins.settling`).
 """
 
@@ -24,6 +27,7 @@ from ebm_plugins.wording import count, join, number, percent, plural, power, rat
 
 MOST_ERRORS, MOST_ERRORS_BESIDE_WELLS = 2.6, 2.8  # standard errors of the mean energy
 GROSS_ERRORS, GROSS_VARIATION = 5.0, 1.5  # beyond these, chance is no explanation
+GROSS_CHANCE = 1e-6  # nor of shares of the wells that exact draws have more seldom than this
 FEW = settling.CROWD  # states under which a run's second half is pooled
 LEAST = 12  # effective draws under which nothing can be said
 SHORT = 20  # steps under which a run that is far off is not called anything, unless it has settled
@@ -47,8 +51,8 @@ class Verdict:
 
 class Comparison(NamedTuple):
     """States held against the truth: the draws they are worth, total variation and the floor's quantiles, mean
-    energy (units of E) and how many standard errors it is off, both NaN without energies, the wells' shares and how
-    far off they are, NaN without wells; and the most that each of the three may be."""
+    energy (units of E) and how many standard errors it is off, both NaN without energies, the wells' shares, how
+    far off they are and the chance of it, NaN without wells; and the most that each of the three may be."""
 
     draws: int
     total_variation: float
@@ -57,6 +61,7 @@ class Comparison(NamedTuple):
     errors: float
     shares: Array
     wells: float
+    chance: float
     most_variation: float
     most_errors: float
     most_wells: float
@@ -73,7 +78,11 @@ class Comparison(NamedTuple):
     @property
     def gross(self) -> bool:
         """Whether it is off by more than bad luck explains."""
-        return self.total_variation > GROSS_VARIATION * self.floor[2] or abs(self.errors) > GROSS_ERRORS
+        return (
+            self.total_variation > GROSS_VARIATION * self.floor[2]
+            or abs(self.errors) > GROSS_ERRORS
+            or self.chance < GROSS_CHANCE
+        )
 
 
 def judge(run: Run, explain: str = "", *, resting: bool | None = None) -> Verdict:
@@ -128,7 +137,7 @@ def compare(run: Run) -> Comparison | None:
     wells, most_wells = truth.off_wells(shares, draws)
     parted = np.isfinite(wells)
     return Comparison(
-        draws, variation, floor, energy, float(errors), shares, wells,
+        draws, variation, floor, energy, float(errors), shares, wells, truth.chance_of_wells(shares, draws),
         most_variation=truth.seldom(draws) if parted else floor[2],
         most_errors=MOST_ERRORS_BESIDE_WELLS if parted else MOST_ERRORS, most_wells=most_wells,
     )  # fmt: skip
@@ -227,7 +236,8 @@ def _compared(run: Run, found: Comparison, explain: str) -> Verdict:
         rest = "The others have not mixed either: run more steps." if _others_off(run) else ""
         return Verdict("bad", "Has not mixed.", join(thing, stuck, rest))
     settled, biased = state == "settled", run.exactness == "biased"
-    if not found.gross:
+    begun = found.wells > found.most_wells and state in ("moving", "apart")  # the start is still seen
+    if not found.gross and not begun:
         more = f"{PERFECT} {'Run on, or change' if run.stationary else 'Change'} the seed{', ' if run.stationary else ' '}to tell."
         if biased and settled:
             more = f"This method is biased{_more_steps(run)}. " + more

@@ -61,6 +61,18 @@ def test_a_small_step_that_has_not_forgotten_its_start_is_never_called_biased(re
 
 
 @pytest.mark.parametrize("seed", range(5))
+def test_a_crowd_on_its_way_from_one_place_is_not_called_unlucky(registry, seed):
+    """300 particles leave one point of the top well by MALA; after 99 steps 40 % of them are in it instead of 23 %, as
+    exact draws are less than once in a million times (the least of seven standard errors, less three for the seed)."""
+    place = starts.Drawn(states=starts.pack(np.array([[-0.1, 3.0]]), Plane()), copies=300)
+    spec, mended = link.parse(f"/langevin?seed={seed}&sampler=mala&sample.steps=99", registry)
+    assert mended == []
+    verdict = run(dataclasses.replace(spec, start=place), registry).verdict
+    assert (verdict.status, verdict.head) == ("bad", "Has not mixed.")
+    assert "seed" not in verdict.text
+
+
+@pytest.mark.parametrize("seed", range(5))
 def test_cold_chains_in_one_well_have_not_mixed(registry, seed):
     """All begin in the left of two wells at T = 0.1, which they do not leave: their R-hat is 1.0, and they miss half."""
     left = starts.Drawn(states=starts.pack(np.array([[-1.0, 0.0]]), Plane()), copies=300)

@@ -110,6 +110,57 @@ def test_the_limit_of_the_wells_is_that_of_chi_square():
     assert np.isnan(bowl()[1].off_wells(np.empty(0), 300)).all()
 
 
+@pytest.mark.parametrize("n", [12, 40, 300])
+@pytest.mark.parametrize("share", [0.5, 0.2, 0.01])
+def test_the_chance_of_the_wells_promises_no_more_than_it_keeps(share, n):
+    """Exact: of two wells, by every count that n draws can have. Counts of a chance under c come at most that often,
+    and it is at most four times too careful (two tails, two wells) where counts are fine enough to come near."""
+    truth = dataclasses.replace(TRUTH, well_centres=CENTRES[:2], well_shares=np.array([share, 1 - share]))
+    counts = np.arange(n + 1)
+    chances = np.array([truth.chance_of_wells(np.array([k, n - k]) / n, n) for k in counts])
+    weights = binom.pmf(counts, n, share)
+    assert chances.max() == 1
+    for least in (0.3, 1e-2, 1e-4, 1e-6):
+        assert weights[chances < least].sum() <= least
+    assert chances[0] == pytest.approx(min(1.0, 4 * min(weights[0], 1.0)))
+    assert np.isnan(bowl()[1].chance_of_wells(np.empty(0), n))
+
+
+def in_shares(*counts):
+    """Exact draws within each well, this many of them."""
+    pool = TRUTH.draw(3000, np.random.default_rng(12))
+    well = minima.nearest(pool, TRUTH.well_centres)
+    states = np.concatenate([pool[well == i][:n] for i, n in enumerate(counts)])
+    return states[np.random.default_rng(14).permutation(len(states))]
+
+
+def test_a_miss_of_the_wells_that_luck_does_not_explain_is_not_put_down_to_it():
+    """A well of 23 % with 40 % of 300: exact draws do that once in 10¹⁰ times, though total variation and energy may pass."""
+    states = in_shares(104, 77, 119)
+    found = compare(made(states))
+    assert found.total_variation < 1.5 * found.floor[2]
+    assert abs(found.errors) < 5
+    assert found.chance < 1e-8
+    assert found.gross
+    verdict = judge(made(states, traces=stuck(states)))
+    assert (verdict.status, verdict.head) == ("bad", "Has not mixed.")
+    assert "seed" not in verdict.text
+
+
+def test_a_small_miss_of_the_wells_is_luck_only_where_the_start_is_forgotten():
+    """Shares that exact draws have 7 times in 1,000: luck may be the reason of independent draws, but chains that keep to
+    their wells hold the shares that they began with."""
+    states = in_shares(124, 84, 92)
+    rng = np.random.default_rng(15)
+    well = minima.nearest(states, TRUTH.well_centres)
+    keeping = np.array([[rng.choice(np.flatnonzero(well == w)) for w in well] for _ in range(40)])
+    traces = np.concatenate([states[keeping], states[None]])
+    keeps, free = made(states, traces=traces), made(states)
+    assert not compare(keeps).gross
+    assert judge(keeps).head == "Has not mixed."
+    assert judge(free).head == "Not quite as close as 300 draws can be."
+
+
 def test_exact_draws_are_as_close_as_draws_can_be():
     verdict = judge(made(TRUTH.draw(300, np.random.default_rng(0))))
     assert verdict.status == "good"
