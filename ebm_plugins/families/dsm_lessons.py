@@ -53,7 +53,7 @@ LESSONS = (
         title="How much each clump weighs is lost",
         spec=replace(ONE_NOISE, start=starts.Data(rows=tuple(range(300)))),
         look="The exact density of the learned energy, in the Truth tab. The eight clumps should be alike.",
-        claim=r"In the data every clump has 11 to 14 of 100; in $e^{-E}$ the heaviest has over five times as much as the lightest. A "
-        "score says which way is up, here. It takes a path with data on it to compare one hill with the next.",
+        claim=r"In the data every clump has 11 to 14 of 100; in $e^{-E}$ the heaviest has more than one and a half times as much as the "
+        "lightest, with some seeds ten times. A score says which way is up, here. It takes a path with data on it to compare one hill with the next.",
     ),
 )

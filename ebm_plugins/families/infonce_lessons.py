@@ -28,7 +28,7 @@ LESSONS = (
         title="Retrieve in the cold",
         spec=_digits({"steps": 300}, {"temperature": 0.01}),
         look=r"Every query draws among 64 keys. Move Temperature from 0.01 to 20.",
-        claim=r"At $T = 0.01$ the draws are the nearest key, 99 of 100 times. Warm, they spread over all keys. Retrieval is "
+        claim=r"At $T = 0.01$ more than 95 of 100 draws are the nearest key. Warm, they spread over all keys. Retrieval is "
         r"sampling from $e^{-E/T}$, and search is its cold limit.",
     ),
     Lesson(

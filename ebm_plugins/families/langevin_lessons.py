@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ebm_plugins import starts
 from ebm_plugins.families.langevin_text import PRESETS
 from ebm_plugins.records import Lesson
 
 LESSONS = (
     Lesson(
         title="Downhill, with kicks",
-        spec=PRESETS["Three wells, confined"],
+        spec=replace(PRESETS["Three wells, confined"], sample={"step_size": 0.05, "steps": 500, "every": 2}),
         look="Particles fall into the wells at once. Then watch how the crowd divides among them.",
-        claim=r"After 200 steps it is as close to $e^{-E}/Z$ as 300 draws can be. Without the kicks every particle would end at "
+        claim=r"After 500 steps it is as close to $e^{-E}/Z$ as 300 draws can be. Without the kicks every particle would end at "
         "the bottom of its own well; the heat is what makes it a sampler.",
     ),
     Lesson(
@@ -32,7 +33,7 @@ LESSONS = (
     Lesson(
         kind="failure",
         title="Too large a step: a bias",
-        spec=PRESETS["Too large a step"],
+        spec=replace(PRESETS["Too large a step"], start=starts.Noise(n=600)),
         look="It looks right to the eye. Look at the mean energy in the Truth tab.",
         claim=r"The mean energy is too high by more than 5 standard errors, and more steps do not help: the chain has settled. A step of "
         r"finite $\eta$ has a stationary density of its own, wider than $e^{-E}$. On $E = x^2/2$ its variance is $1/(1 - \eta/2)$.",
@@ -41,7 +42,7 @@ LESSONS = (
         kind="failure",
         title="Too large a step: it diverges",
         spec=PRESETS["A step that diverges"],
-        look="Look at the verdict: four steps, and it is over.",
+        look="Look at the verdict: a handful of steps, and it is over.",
         claim=r"Where the slope is steeper than the step allows, each step overshoots by more than the last. On a parabola of "
         r"curvature $k$ that begins at $\eta = 2/k$. The run stops there and keeps the last good step.",
     ),

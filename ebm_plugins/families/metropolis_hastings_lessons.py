@@ -3,6 +3,8 @@ to its claim."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ebm_plugins.families.metropolis_hastings_text import PRESETS
 from ebm_plugins.records import Lesson
 
@@ -39,17 +41,17 @@ LESSONS = (
     Lesson(
         kind="failure",
         title="Too bold",
-        spec=PRESETS["Too bold"],
+        spec=replace(PRESETS["Too bold"], sample={"scale": 50.0, "steps": 300}),
         look="Nearly all proposals are refused. Look at the trails: most particles have none.",
-        claim="Only about 2 of 100 proposals are accepted, since most land far outside. The answer would come out right in the "
-        "end; after 300 steps it has not.",
+        claim="Fewer than 1 of 100 proposals are accepted, since most land far outside. The answer would come out right in the "
+        "end; after 300 steps, about two of them accepted, it has not. Run 6,000 and look again.",
     ),
     Lesson(
         kind="failure",
         title="Cold, and caught in one well",
         spec=PRESETS["Two wells, one start"],
         look="Each path looks settled. Look at the shares of the two wells.",
-        claim="The right well should hold half and holds less than a tenth. Between the wells the energy is 3 above their floor; at $T = "
+        claim="The right well should hold half and holds less than a sixth. Between the wells the energy is 3 above their floor; at $T = "
         r"0.5$ that is passed with a chance of the order $e^{-6}$. No chain alone can tell you: R-hat and the truth can.",
     ),
     Lesson(
