@@ -28,7 +28,11 @@ def main() -> None:
         st.logo(icon, size="medium")
     engine = jobs.engine()
     page = st.navigation(pages(engine.registry), position="top")
-    with st.container(horizontal_alignment="center"), st.container(width=WIDTH), boundary(page.title, "page"):
+    with (
+        st.container(horizontal_alignment="center"),
+        st.container(width=WIDTH, key="page"),  # wider where all is larger: head.py
+        boundary(page.title, "page"),
+    ):
         page.run()
 
 

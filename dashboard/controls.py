@@ -7,7 +7,9 @@ the widget's callback writes to the spec. So a control cannot disagree with the 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from itertools import groupby
 from typing import Any
 
 import streamlit as st
@@ -23,6 +25,11 @@ Change = Callable[[str, Any], None]
 OPEN = Classroom()  # nothing hidden, nothing held
 SHORT = 26  # characters of all the options together that a segmented control of the panel can hold
 FEW = 4
+HALF, BRIEF, WORD = (
+    120,
+    16,
+    13,
+)  # pixels of half a panel; letters of a label, and of an option, that fit there
 
 
 def split(model: Any, room: int) -> tuple[tuple[Knob, ...], tuple[Knob, ...]]:
@@ -46,18 +53,49 @@ def config(
     ``room`` says which are hidden or held. ``error`` is shown at the control that it names (``train.rule``). ``pick`` draws the control of a Rows field.
     """
     group = key.rsplit(".", 1)[-1]
-    for one in shown:
-        value, name = values.get(one.name, one.default), f"{group}.{one.name}"
-        if room.hides(name):
-            continue
-        if room.holds(name) and one.kind in ("rows", "tuple"):
-            held(label(one), one.encode(value) or "none")
-        elif one.kind == "rows" and pick is not None:
-            pick(one, tuple(value), f"{key}.{one.name}", change)
-        else:
-            control(one, value, f"{key}.{one.name}", change, disabled=room.holds(name))
-        if error is not None and error.field in (one.name, f"{group}.{one.name}"):
-            error_line(expected(error.expected, error.got))
+    seen = [one for one in shown if not room.hides(f"{group}.{one.name}")]
+    for one, place in zip(seen, side_by_side(seen), strict=True):
+        with place:
+            _one(one, values.get(one.name, one.default), key, change, error, pick, room)
+
+
+def side_by_side(shown: Sequence[Knob]) -> Iterator[AbstractContextManager[Any]]:
+    """A place for each control, made when it is asked for: two narrow ones that follow on each other share a line."""
+    for fits, run in groupby(shown, narrow):
+        count = len(list(run))
+        grid = st.grid(2, min_column_width=HALF, gap="small") if fits and count > 1 else None
+        for _ in range(count):
+            yield nullcontext() if grid is None else grid.cell()
+
+
+def narrow(one: Knob) -> bool:
+    """Whether its control needs no more than half the panel's width."""
+    if len(label(one)) > BRIEF:
+        return False
+    if one.kind == "choice":
+        return not _buttons(one.options, words) and max(len(words(o)) for o in one.options) <= WORD
+    return one.kind in ("int", "float")
+
+
+def _one(
+    one: Knob,
+    value: Any,
+    key: str,
+    change: Change,
+    error: ConfigError | None,
+    pick: Callable[[Knob, tuple[int, ...], str, Change], None] | None,
+    room: Classroom,
+) -> None:
+    group = key.rsplit(".", 1)[-1]
+    name = f"{group}.{one.name}"
+    if room.holds(name) and one.kind in ("rows", "tuple"):
+        held(label(one), one.encode(value) or "none")
+    elif one.kind == "rows" and pick is not None:
+        pick(one, tuple(value), f"{key}.{one.name}", change)
+    else:
+        control(one, value, f"{key}.{one.name}", change, disabled=room.holds(name))
+    if error is not None and error.field in (one.name, f"{group}.{one.name}"):
+        error_line(expected(error.expected, error.got))
 
 
 def help_text(one: Knob) -> str:
@@ -137,10 +175,14 @@ def choose(
 ) -> None:
     """One of several: buttons side by side when they are few and short, else a list."""
     hold(common["key"], value if value in options else options[0])
-    if 1 < len(options) <= FEW and sum(len(show(o)) + 2 for o in options) <= SHORT + 2 * len(options):
+    if _buttons(options, show):
         st.segmented_control(title, options, required=True, width="stretch", format_func=show, **common)
     else:
         st.selectbox(title, options, format_func=show, **common)
+
+
+def _buttons(options: Sequence[Any], show: Callable[[Any], str]) -> bool:
+    return 1 < len(options) <= FEW and sum(len(show(o)) for o in options) <= SHORT
 
 
 def _moved(name: str, key: str, change: Change, kind: str) -> None:

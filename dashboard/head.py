@@ -30,16 +30,29 @@ ELEMENTS = (
     "rehype-katex",
 )
 MOST = 80
+# A page that is wide enough is shown to a room: there all is larger, Streamlit's elements by the size of their letters
+# (which all of theirs is counted in), our components by ``--scale``. A width is how wide a window must be, in pixels.
+SCALES = ((1800, 1.25), (2400, 1.5), (3400, 2.0))
+ROOM = "".join(
+    f"@media screen and (min-width:{width}px){{:root:root{{font-size:{16 * scale:g}px;--scale:{scale:g}}}}}"
+    for width, scale in SCALES
+)
 # Streamlit centres a page until its script says that it is wide; all of ours are.
-WIDE = ".stMainBlockContainer{max-width:none!important}"
+WIDE = (
+    ".stMainBlockContainer{max-width:none!important}:has(>.st-key-page),.st-key-page{width:77.5rem!important}"
+)
+# Small print is a paragraph of smaller letters, between whose lines there would be room for larger ones.
+SMALL = '[data-testid="stMarkdownContainer"] p:has(>span[style*="0.875rem"]:only-child){line-height:1.375rem}'
+# A table in a family's words has the width of a phone.
+TABLE = '@media(max-width:640px){[data-testid="stMarkdownContainer"] :is(th,td){padding:.25rem .375rem!important;font-size:.875rem}}'
 # A control is a label and a box; while its script comes, Streamlit shows a grey bar of 40 px in its place.
-CONTROL = ':where(.stElementContainer[class*="st-key-"]:has(>[data-testid="stSkeleton"])){min-height:68px}'
+CONTROL = ':where(.stElementContainer[class*="st-key-"]:has(>[data-testid="stSkeleton"])){min-height:4.25rem}'
 # The button that copies the link comes with the verdict, its script a moment later.
-COPY = ':where(.stElementContainer[class*="-copy-link"]){min-height:42px}'
+COPY = ':where(.stElementContainer[class*="-copy-link"]){min-height:2.625rem}'
 # A formula is raw LaTeX, of any height, until KaTeX has come; then most are one line or a fraction.
 FORMULA = "".join(
-    f"{key}{{min-height:{px}px;justify-content:center}}"
-    f"{key}:not(:has(.katex)){{height:{px}px;overflow:hidden;visibility:hidden}}"
+    f"{key}{{min-height:{px / 16:g}rem;justify-content:center}}"
+    f"{key}:not(:has(.katex)){{height:{px / 16:g}rem;overflow:hidden;visibility:hidden}}"
     for key, px in ((".st-key-formula", 48), ('[class*="st-key-home-formula"]', 64))
 )
 # On paper a page is what it says: no bar of links over its first lines, no figure cut in two.
@@ -84,7 +97,8 @@ def markup() -> bytes:
         for name in scripts()
     )
     links += "".join(f'<link rel="modulepreload" crossorigin href="{url}">' for url in web.module_urls())
-    return f"<style>{WIDE}{CONTROL}{COPY}{FORMULA}{PRINT}{DRAWER}{styles()}</style>{links}".encode()
+    sheet = "".join((ROOM, WIDE, SMALL, TABLE, CONTROL, COPY, FORMULA, PRINT, DRAWER, styles()))
+    return f"<style>{sheet}</style>{links}".encode()
 
 
 class Head:

@@ -24,7 +24,7 @@ from dashboard import (
 from dashboard.boundary import boundary
 from dashboard.job import STOPPED, Job
 from dashboard.links import Visit
-from dashboard.notices import plain, small
+from dashboard.notices import heading, plain, small
 from dashboard.plot import copy_link
 from dashboard.plot import host as host_key
 from dashboard.plot import stage as draw_stage
@@ -111,7 +111,7 @@ def lab(key: str) -> None:
     if shown is not None and shown.run is not None:
         with below, boundary(key, "link"):
             copy_link(take_away.full_link(engine, shown.run), key=f"{key}:copy-link")
-        st.space("medium")
+        heading("What this run shows")
         tabs.draw(engine, visit, made, shown, seat)
 
 

@@ -6,6 +6,7 @@ A lesson is a link. While the address names one, :func:`trying` says which it is
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from ebm_plugins.plans import Plan, plan
 from ebm_plugins.records import Family, Run, claim
 from ebm_plugins.registry import Registry
 
+_HEADING = re.compile(r"^(#{1,6}) ", re.MULTILINE)
 MOST_SOURCE = 60_000
 LOOK_AGAIN = 0.7  # seconds between looks at the pictures that are still being made
 MARKUP = Path(__file__).with_name("markup")
@@ -42,14 +44,14 @@ def draw(engine: Engine, visit: Visit, made: Plan, run: Run) -> None:
     tries = [one for one in family.lessons if one.kind == "try"]
     failures = [one for one in family.lessons if one.kind == "failure"]
     if tries:
-        st.markdown("##### Try this")
+        st.markdown("### Try this")
         small("Each sets the controls of this page and runs. Guess first, then look.")
         _cards(tries, family, registry, "try")
         st.space("small")
     _words(made)
     if failures:
         st.space("small")
-        st.markdown("##### What goes wrong")
+        st.markdown("### What goes wrong")
         small("Each opens a run that fails, and says why.")
         _cards(failures, family, registry, "failure")
     st.space("small")
@@ -118,26 +120,37 @@ def _words(made: Plan) -> None:
     family = made.family
     left, right = st.columns([3, 2], gap="large")
     with left:
-        st.markdown(family.learn.strip() or _module_doc(family) or family.summary)
+        st.markdown(under(family.learn.strip() or _module_doc(family) or family.summary))
     with right:
         if family.lens is not None:
             lens = family.lens
-            st.markdown("##### At a glance")
+            st.markdown("### At a glance")
             for name, text in (("Learns", lens.learns), ("Samples", lens.samples), ("Avoids Z", lens.avoids)):
                 if text:
                     st.markdown(f"**{name}:** {text}")
             if lens.references:
-                st.markdown("##### Read on")
+                st.markdown("### Read on")
                 for reference in lens.references:
                     st.markdown(f"- {reference}")
         if made.sampler is not None:
-            st.markdown(f"##### {plain(made.sampler.title)}")
+            st.markdown(f"### {plain(made.sampler.title)}")
             st.markdown(made.sampler.summary)
             small(f"{claim(made.exactness)}.")
         if family.presets:
-            st.markdown("##### More to open")
+            st.markdown("### More to open")
             for name in family.presets:
                 st.page_link(page_of(family), label=plain(name), query_params={"preset": name})
+
+
+def under(text: str, level: int = 3) -> str:
+    """Markdown whose headings begin at this level, whatever they began at: a page has one title, and skips no level."""
+    parts = re.split(
+        r"(^```.*?^```)", text, flags=re.MULTILINE | re.DOTALL
+    )  # a comment in code is no heading
+    found = [len(m[1]) for part in parts[::2] for m in _HEADING.finditer(part)]
+    more = level - min(found, default=level)
+    parts[::2] = [_HEADING.sub(lambda m: "#" * min(6, len(m[1]) + more) + " ", part) for part in parts[::2]]
+    return "".join(parts)
 
 
 def _module_doc(family: Family) -> str:

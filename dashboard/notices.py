@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import escape
 
 import streamlit as st
 
@@ -26,6 +27,14 @@ def notice(status: str, head: str, text: str = "", *, key: str | None = None) ->
 def small(text: str) -> None:
     """Small print. (``st.caption`` fades to a contrast below 4.5.)"""
     st.markdown(f":small[:gray[{text}]]")
+
+
+def heading(text: str) -> None:
+    """A heading of the second level that is heard and not seen, with the room between sections: for a part of a page
+    that looks like one by itself, so that whoever goes by headings finds it.
+    """
+    hidden = "position:absolute;width:1px;height:1px;margin:0;padding:0;overflow:hidden;clip-path:inset(50%)"
+    st.html(f'<div style="height:1.5rem"><h2 style="{hidden}">{escape(text)}</h2></div>')
 
 
 def error_line(text: str) -> None:

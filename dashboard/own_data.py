@@ -134,7 +134,7 @@ def _drawn(visit: Visit, made: Plan, registry: Registry, opened: str) -> None:
     run = visit.shown.run if visit.shown is not None else None
     if run is None or made.space != made.data.space or not own.has_room(made.data):
         return
-    st.markdown("##### Drawn by hand")
+    st.markdown("### Drawn by hand")
     small("What you draw on the stage, cell by cell, can be learned too.")
     if st.button("Learn the shown start too", icon=":material/add:", key=f"{visit.family}.data add"):
         dataset = own.with_row(made.data, run.sampling.frames[0][0])
@@ -254,7 +254,7 @@ def _sized(prefix: str, content: Content, choice: Choice) -> Choice:
 def _preview(family: str, made: Made, content: Content, choice: Choice) -> None:
     """What would be learned from, and what was left out of it."""
     count = len(made.x)
-    st.markdown(f"##### {number(count)} {_words(made.space, count)}")
+    st.markdown(f"### {number(count)} {_words(made.space, count)}")
     if isinstance(made.space, Plane):
         assert isinstance(content, Table)
         names = [content.names[c] for c in choice.columns]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from ebm_plugins.plans import MAX_SEED, Plan
 from ebm_plugins.registry import Registry
 
 TRAIN_SHOWN, SAMPLE_SHOWN, ALONE = 2, 2, 4  # controls shown at once; the rest is under More
+FOLDED = 8  # of those that are folded away together
 OWN = "Your own settings"
 SEED = Knob(
     name="seed", kind="int", default=0, title="Seed", ge=0, le=MAX_SEED,
@@ -31,16 +33,14 @@ def draw(visit: Visit, made: Plan, registry: Registry, error: ConfigError | None
     asked = visit.asked
     with st.container(border=True, key=f"{key} controls", gap="xsmall"):
         _preset(visit, made, registry)
-        shown, more = controls.split(family.train_config, TRAIN_SHOWN)
+        learns = family.needs_data(made.train_config)
+        shown, more = controls.split(family.train_config, FOLDED if learns else TRAIN_SHOWN)
         heading = bool(shown) or _offers_data(made, registry)
-        if heading:
-            small("**Data and training**" if family.needs_data(made.train_config) else "**Model**")
-        _dataset(visit, made, registry, error)
         set_train = links.setter(visit, registry, "train")
         rows, room = _row_picker(made), visit.room
-        controls.config(shown, asked.train, f"{key}.train", set_train, error, rows, room)
-        if heading:
-            small("**Sampling**")
+        with _training(visit, made, error) if heading and learns else nullcontext():
+            _dataset(visit, made, registry, error)
+            controls.config(shown, asked.train, f"{key}.train", set_train, error, rows, room)
         refused = _sampler(visit, made, registry, error)
         model = made.sampler.config if made.sampler else family.sample_config
         sample_shown, sample_more = controls.split(model, SAMPLE_SHOWN if heading else ALONE)
@@ -66,7 +66,17 @@ def draw(visit: Visit, made: Plan, registry: Registry, error: ConfigError | None
             error_line(f"{code(error.field)}: {expected(error.expected, error.got)}")
         if visit.breach:
             error_line(f"Not changed: the link holds {code(visit.breach)} as it is.")
-        small("All of this is in the address: copy it and a reader sees these same numbers.")
+        small("All of this is in the address.")
+
+
+def _training(visit: Visit, made: Plan, error: ConfigError | None) -> Any:
+    """What a model learns from and how, folded: with it open the panel would be higher than the stage beside it."""
+    field = error.field if error is not None else ""
+    title = plain(made.data.name) if made.data.name else ""
+    return st.expander(
+        f"Data and training{' · ' if title else ''}{title}", key=f"{visit.family} training", icon=":material/model_training:",
+        expanded=field == "data" or field.startswith("train."),
+    )  # fmt: skip
 
 
 def _preset(visit: Visit, made: Plan, registry: Registry) -> None:

@@ -35,7 +35,7 @@ def figures(engine: Engine, visit: Visit, made: Plan, of: Job, seat: str) -> Non
         pair = found[first : first + 2]
         for column, (title, job) in zip(st.columns(2, gap="medium"), pair, strict=False):
             with column, boundary.boundary(visit.family, title):
-                st.markdown(f"##### {plain(title)}")
+                st.markdown(f"### {plain(title)}")
                 _watch(visit, job, title, f"{visit.family}:figure {title}", 330, of.run)
     for title, words in said.items():
         small(f"**{plain(title)}**: {plain(words)}")
@@ -57,7 +57,7 @@ def studies(engine: Engine, visit: Visit, made: Plan, seat: str) -> None:
         key = f"{visit.family}.study.{title}"
         values: dict[str, Any] = st.session_state.setdefault(f"{key} values", {})
         with st.container(border=True, key=key):
-            st.markdown(f"##### {plain(title)}")
+            st.markdown(f"### {plain(title)}")
             about = (function.__doc__ or "").strip().split("\n\n")[0]
             if about:
                 small(plain(about, 400))

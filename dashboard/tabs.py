@@ -17,6 +17,7 @@ from dashboard.jobs import Engine
 from dashboard.links import Visit
 from dashboard.notices import notice, plain, small
 from dashboard.plot import figure
+from dashboard.plot.heights import across
 from dashboard.stage import stage_key
 from dashboard.status import unit
 from ebm_plugins import curves, moments, numbers, verdict
@@ -27,6 +28,7 @@ from ebm_plugins.records import Run
 from ebm_plugins.runs import length_of
 
 Draw = Callable[[], None]
+NUMBERS = 6  # in a row, at most
 WAY_DOWN = (
     "Each step on the way has a density of its own, so the last states alone are draws of this one, each chain's "
     "independent of the others'. There is no R-hat, and no counting of effective draws along a chain."
@@ -88,7 +90,7 @@ def panels(found: list[Panel], visit: Visit, run: Run, tab: str, height: int = 2
         pair = found[first : first + 2]
         for index, (column, panel) in enumerate(zip(st.columns(2, gap="medium"), pair, strict=False)):
             with column:
-                st.markdown(f"##### {panel.title}")
+                st.markdown(f"### {panel.title}")
                 mark = moments.cursor(panel.figure, run, stage_key(visit.family))
                 figure(panel.figure, key=f"{key} {first + index}", height=height, alt=panel.alt, cursor=mark)
 
@@ -98,7 +100,7 @@ def _truth(visit: Visit, run: Run) -> None:
         _descent(visit, run)
         return
     found = numbers.of(run)
-    with st.grid(min_column_width=150, gap="medium"):
+    with st.grid(NUMBERS, min_column_width=150, gap="medium"):
         low = "" if math.isnan(found.floor_high) else f"floor {shown(found.floor_middle, 3)}"
         metric(
             "Total variation", shown(found.total_variation, 3), low,
@@ -142,7 +144,7 @@ def _descent(visit: Visit, run: Run) -> None:
     """What there is to say of a method that looks for low energy."""
     found = numbers.descent(run)
     each = "" if found.chains == 1 else f"mean of {number(found.chains)}"
-    with st.grid(min_column_width=150, gap="medium"):
+    with st.grid(NUMBERS, min_column_width=150, gap="medium"):
         metric(
             "Energy at the end", shown(found.last, 2), f"start {shown(found.first, 2)}",
             "Mean over the states that were followed.",
@@ -204,7 +206,7 @@ def _training(engine: Engine, visit: Visit, made: Plan, run: Run) -> None:
                 visit, engine.registry, replace(visit.spec, train_stop=None if value >= total else int(value))
             )
 
-        with st.container(width=420):
+        with st.container(width=420, key=across(f"{visit.family} rewind", 420)):
             controls.control(knob, training.count, f"{visit.family}.rewind", rewind)
     if found:
         small("The line marks what the stage samples from.")
@@ -220,7 +222,7 @@ def _diagnostics(visit: Visit, run: Run) -> None:
         return
     samples = run.exactness != "descent"  # else no draws are made, so none can be counted or disagree
     along = run.stationary or not samples
-    with st.grid(min_column_width=150, gap="medium"):
+    with st.grid(NUMBERS, min_column_width=150, gap="medium"):
         if samples and along:
             metric(
                 "Effective draws", "—" if math.isnan(report.ess) else number(round(report.ess)),

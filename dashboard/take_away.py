@@ -24,13 +24,13 @@ from ebm_plugins.stamps import stamp
 def draw(engine: Engine, visit: Visit, run: Run) -> None:
     """The Take it away tab."""
     name = f"{run.spec.family}-{spec_digest(run.spec, engine.registry)[:8]}"
-    st.markdown("##### The whole link")
+    st.markdown("### The whole link")
     small(
         "*Copy link*, under the stage, copies it. Every value, the version and the digests are in it, so a default that changes later does not change it."
     )
     address = full_link(engine, run)
     st.code(address, language=None, wrap_lines=True)
-    st.markdown("##### Downloads")
+    st.markdown("### Downloads")
     with st.container(horizontal=True, gap="small"):
         _button(
             "Python script",
@@ -81,7 +81,7 @@ def draw(engine: Engine, visit: Visit, run: Run) -> None:
             f"The link names your data by their digest. {own_data.how_long()} The script takes them from the file "
             "*Data, npy* beside it."
         )
-    st.markdown("##### Digests")
+    st.markdown("### Digests")
     st.markdown(
         f"Spec {code(spec_digest(run.spec, engine.registry), 80)}  \n"
         f"Result {code(result_digest(run), 80)}  \n"

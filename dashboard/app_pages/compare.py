@@ -326,7 +326,7 @@ def _failed(engine: Engine, key: str, job: Job) -> None:
 
 
 def _race(entries: Sequence[Entry], contest: Contest, rivals: int) -> None:
-    st.markdown("### Who gets there first?")
+    st.markdown("## Who gets there first?")
     if entries and len(entries) == rivals and all(e.spent.distance is None for e in entries):
         truth = entries[0].spent.run.truth
         notice("info", "There is no exact answer here.", truth.reason if truth is not None else "")
@@ -342,7 +342,7 @@ def _race(entries: Sequence[Entry], contest: Contest, rivals: int) -> None:
 
 
 def _numbers(entries: Sequence[Entry], rivals: int) -> None:
-    st.markdown("### The numbers")
+    st.markdown("## The numbers")
     if not entries:
         st.skeleton(48 + 62 * rivals)
         return

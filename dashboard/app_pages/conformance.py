@@ -26,7 +26,7 @@ WORDS = {"pass": "holds", "fail": "fails", "expected failure": "fails, as stated
 def conformance(engine: Engine) -> None:
     """Every family and sampler with its badge, a button that checks it, and what each check found."""
     records: list[Family | Sampler] = [*engine.registry.families.values(), *engine.registry.samplers.values()]
-    st.markdown("### Conformance")
+    st.markdown("## Conformance")
     st.markdown(
         "Does a record keep its word? The kit runs its energy, gradient, training and sampler, and compares what is "
         "sampled with the exact answer. It is what `python -m ebm_plugins check KEY` runs."
@@ -45,7 +45,7 @@ def conformance(engine: Engine) -> None:
         kinds = ((Family, "Families"), (Sampler, "Samplers"))
         for column, (kind, title) in zip(st.columns(2, gap="large"), kinds, strict=True):
             with column, st.container(gap="xxsmall"):
-                st.markdown(f"##### {title}")
+                st.markdown(f"### {title}")
                 for record in records:
                     if isinstance(record, kind):
                         with boundary.boundary(record.key, "check"):
@@ -74,12 +74,13 @@ def _row(engine: Engine, record: Family | Sampler) -> None:
     with st.container(
         horizontal=True, gap="small", vertical_alignment="center", key=f"conformance {record.key}"
     ):
-        st.markdown(plain(record.title), width=230)
+        st.markdown(plain(record.title), width="stretch")
         text, colour, icon = badge(job)
         st.badge(text, color=colour, icon=icon)  # type: ignore[arg-type]
         if job is None or (job.over and job.error is not None):
             st.button(
                 "Check",
+                icon=":material/play_arrow:",
                 key=f"check {record.key}",
                 type="tertiary",
                 on_click=_check,

@@ -14,14 +14,14 @@ from dashboard.boundary import boundary
 from dashboard.fragments import fragment
 from dashboard.notices import code, notice, plain, plural, small
 from dashboard.plot import Setting, cost, wells
-from dashboard.plot.heights import room
+from dashboard.plot.heights import across, room
 from dashboard.timeline import timeline
 from ebm_plugins import sampling_cost, wells1d
 from ebm_plugins.registry import Registry
 
 FORMULAS = (  # LaTeX, and the width that it takes in pixels
     (r"{p(x) = \dfrac{e^{-E(x)/T}}{Z}}", 150),
-    (r"{Z = \displaystyle\int e^{-E(x)/T}\,dx \vphantom{\dfrac{e^{-E(x)/T}}{Z}}}", 170),
+    (r"{\vphantom{\dfrac{e^{-E(x)/T}}{Z}} Z = \displaystyle\int e^{-E(x)/T}\,dx}", 170),
 )
 SETTING, IGNORED = "home: setting", "home: ignored"  # as it is now, and what in the address was of no use
 WELLS = "home.wells"
@@ -44,12 +44,12 @@ def home(registry: Registry) -> None:
     if dated:
         st.space("large")
         years = max(0, datetime.date.today().year - min(dated))
-        st.markdown(f"### {spelt(years)} {'year' if years == 1 else 'years'} of avoiding *Z*")
+        st.markdown(f"## {spelt(years)} {'year' if years == 1 else 'years'} of avoiding *Z*")
         with boundary("home", "timeline"):
             timeline(registry.families, key="home.timeline")
     if any(family.presets for family in registry.families.values()):
         st.space("large")
-        st.markdown("### Start from something alive")
+        st.markdown("## Start from something alive")
         with boundary("home", "gallery"):
             gallery(registry)
 
@@ -76,15 +76,15 @@ def landscape() -> None:
         for place, (formula, width) in enumerate(
             FORMULAS
         ):  # their room is kept (head.py), and they wrap as wholes
-            st.container(key=f"home formula {place}", width=width).markdown(f"${formula}$")
+            st.container(key=across(f"home formula {place}", width), width=width).markdown(f"${formula}$")
     with st.container(key=room("home landscape", *LANDSCAPE)):
         wells(st.session_state[SETTING], key=WELLS, on_change=moved)
 
 
 def hard() -> None:
     """What happens to the sum when the line becomes a picture."""
-    st.markdown("### Why this is hard")
-    st.container(width=MEASURE).markdown(
+    st.markdown("## Why this is hard")
+    st.container(width=MEASURE, key=across("home hard", MEASURE)).markdown(
         f"On the line above, *Z* took {wells1d.POINTS} evaluations of *E*. Every further axis multiplies that number by "
         f"{wells1d.POINTS}: a picture has an axis a pixel. A sampler never adds up the whole space. It walks where "
         "the probability is, and what it pays grows slowly. Every model here is a way round that one sum."
@@ -97,7 +97,7 @@ def hard() -> None:
         f"energy is known to within ±\u00a0{sampling_cost.ERROR:g} (root mean square over repeated runs). It yields "
         "averages, not *Z* itself."
     )
-    with st.container(width=MEASURE):
+    with st.container(width=MEASURE, key=across("home sampler", MEASURE)):
         small(sampler)
 
 

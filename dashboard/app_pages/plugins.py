@@ -57,11 +57,11 @@ def plugins(registry: Registry, engine: Engine | None = None) -> None:
     )
     if registry.failures:
         st.space("small")
-        st.markdown("### Left out")
+        st.markdown("## Left out")
         for number, failure in enumerate(registry.failures):
             left_out(failure, number)
     st.space("small")
-    st.markdown("### Installed")
+    st.markdown("## Installed")
     for brought in providers(registry):
         installed(brought)
     small(plain(allow_list(os.environ.get(ALLOW_VARIABLE))))
@@ -138,7 +138,7 @@ def allow_list(value: str | None) -> str:
 
 def write_one() -> None:
     """The smallest plugin, whole."""
-    st.markdown("### Write one")
+    st.markdown("## Write one")
     st.markdown(
         "Three functions make a family: `energy`, `train` and `sample`. This file is a whole plugin; it gets "
         "controls, a stage, diagnostics and the exact answer without a line about any of them."

@@ -5,6 +5,7 @@ The numbers are those of ``css/stage.css``: head 30, transport 44, film 102, gap
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,6 +20,8 @@ VIEWS = {
     "pairs": (420, 480, 62),
 }
 STEP, MOST = 50, 4000  # pixels: how exactly a table's room is kept, and the most of it
+TALLEST = 1200  # of a figure's
+WIDTHS = (150, 170, 230, 420, 800)
 USUAL = {
     "plane": ("bars", "line"),
     "cells": ("line", "overlaps"),
@@ -48,7 +51,7 @@ def rules(
     if table[1]:  # its heads 40, under it the pairs that are held in two rows: the same sums as in pairs.js
         small = f"calc({phone}px + max(360px, 176px + {table[0]}*min(44px, (100vw - 72px)/{table[1]})))"
     return (
-        f"{selector}{{min-height:{main + frame}px}}"
+        f"{selector}{{min-height:{_rem(main + frame)}}}"
         f"@media(max-width:1159px){{{selector}{{min-height:{most - 50 + stacked}px}}}}"
         f"@media(max-width:640px){{{selector}{{min-height:{small}}}}}"
     )
@@ -69,6 +72,22 @@ def host(name: str, kind: str) -> str:
     return f"{name} host-{kind}"
 
 
+def _rem(px: float) -> str:
+    """So many pixels, and more where all is larger (see ``dashboard/head.py``)."""
+    return f"{px / 16:g}rem"
+
+
+def tall(name: str, px: float) -> str:
+    """A key for the container of a figure that will be so many pixels high, in tens."""
+    return f"{name} tall-{min(TALLEST, 10 * math.ceil(px / 10))}-"
+
+
+def across(name: str, px: int) -> str:
+    """A key for a container that is so many pixels wide, more where all is larger: one of :data:`WIDTHS`."""
+    assert px in WIDTHS
+    return f"{name} across-{px}-"
+
+
 def room(name: str, wide: float, narrow: float) -> str:
     """A key for a container of which is known how high it will be, nearly, on a wide page and on a narrow one: that
     much is kept from the first paint, in steps of :data:`STEP` pixels."""
@@ -85,7 +104,12 @@ def styles() -> str:
     )
     steps = range(STEP, MOST + 1, STEP)
     wide, narrow = (
-        "".join(f'[class*="{name}-{px}-"]{{min-height:{px}px}}' for px in steps)
+        "".join(f'[class*="{name}-{px}-"]{{min-height:{_rem(px)}}}' for px in steps)
         for name in ("wide", "narrow")
     )
-    return f"{hosts}@media(min-width:841px){{{wide}}}@media(max-width:840px){{{narrow}}}"
+    figures = "".join(f'[class*="tall-{px}-"]{{min-height:{_rem(px)}}}' for px in range(10, TALLEST + 1, 10))
+    widths = "".join(
+        f':has(>[class*="across-{px}-"]),[class*="across-{px}-"]{{width:{_rem(px)}!important}}'
+        for px in WIDTHS
+    )
+    return f"{hosts}{figures}{widths}@media(min-width:841px){{{wide}}}@media(max-width:840px){{{narrow}}}"

@@ -34,16 +34,16 @@ HTML = f"""<div class="wells">
  step="1" aria-label="Temperature T"><span class="end">hot</span><span class="value"></span></label>
 <button type="button" class="reset">Reset</button></div>
 <div class="panels">
-<section class="panel" role="group"><h3>1 · Energy</h3><div class="plot"></div>
+<section class="panel" role="group"><h2>1 · Energy</h2><div class="plot"></div>
 <p class="note">Drag a well, or click beside the wells to make one. The orange crowd lies over the energy like a gas:
 cold, it sinks to the deepest ground; hot, it rises and spreads.</p>
 <div class="controls"><div class="strip"><span class="which">Well</span><span class="tabs"></span><button type="button" class="add">Add</button
 ><button type="button" class="remove">Remove</button></div>
 {_row("place", "Place")}{_row("depth", "Depth")}{_row("width", "Width")}</div></section>
-<section class="panel" role="group"><h3>2 · Boltzmann weight</h3><div class="plot"></div>
+<section class="panel" role="group"><h2>2 · Boltzmann weight</h2><div class="plot"></div>
 <p class="note sum"></p>
 <div class="controls">{_row("bars", "Bars", min=BARS[0], max=BARS[2], step=1, value=BARS[1])}</div></section>
-<section class="panel" role="group"><h3>3 · Probability</h3><div class="plot"></div>
+<section class="panel" role="group"><h2>3 · Probability</h2><div class="plot"></div>
 <p class="note"><span class="split"></span><br><span class="count"></span></p>
 <div class="controls"><button type="button" class="play"></button></div></section>
 </div>

@@ -40,6 +40,7 @@ def test_a_file_is_looked_at_used_missed_and_given_again(visitor: Any, host: Any
     one = visitor(url)
     page = one.open("langevin?data=two-moons&train.landscape=learned&train.epochs=5&sample.steps=20")
     before, address = digest(page), page.url
+    page.locator("summary", has_text="Data and training").click()
     page.get_by_role("button", name="Own data").focus()
     page.keyboard.press("Enter")
     chooser = page.locator("[role=dialog] input[type=file]")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from dashboard_tools import texts, visit_of
 
-from dashboard import links, start_panel
+from dashboard import learn, links, start_panel
 from ebm_plugins import classroom, load
 from ebm_plugins.lessons import known_as
 from ebm_plugins.link import write
@@ -49,8 +49,8 @@ def test_the_tab_shows_every_lesson_of_its_family(page, key):
     at.run()
     assert not at.exception
     said = texts(at)
-    assert "##### Try this" in said
-    assert "##### What goes wrong" in said
+    assert "### Try this" in said
+    assert "### What goes wrong" in said
     for lesson in REGISTRY.families[key].lessons:
         assert lesson.look in said
         assert lesson.claim in said
@@ -150,3 +150,16 @@ def test_a_teachers_link_is_made_and_opens_the_same_run(page):
     assert made.room.answer == "Because."
     assert opened.number_input(key="langevin.seed").disabled
     assert [t.value for t in opened.text] == ["Why?"]
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("#### How\n\ntext\n\n##### Why", "### How\n\ntext\n\n#### Why"),
+        ("# How\n## Why", "### How\n#### Why"),
+        ("no heading, #1", "no heading, #1"),
+        ("## A\n```\n# a comment\n```\n###### Z", "### A\n```\n# a comment\n```\n###### Z"),
+    ],
+)
+def test_a_familys_own_headings_begin_under_those_of_the_page(text, wanted):
+    assert learn.under(text) == wanted

@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from streamlit.testing.v1 import AppTest
 
 from dashboard import head, plot, web
-from dashboard.plot import envelope, stages
+from dashboard.plot import envelope, figures, heights, stages
 from ebm_plugins import palette
 
 
@@ -248,3 +248,31 @@ def test_a_component_sends_a_loader_and_the_app_serves_its_script_for_ever() -> 
         assert "immutable" in answer.headers["cache-control"]
         assert b"export default function" in answer.body
     assert asked("/ebm.stage.0000000000000000.js").status_code == 404
+
+
+def test_a_note_above_a_plot_is_read_over_the_figure_and_covers_nothing() -> None:
+    """What stands at the plot's upper left, outside it, wraps as the page does; every other word stays where it is."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure(go.Scatter(x=[0, 1], y=[0, 1]))
+    figure.update_layout(margin={"t": 42})
+    where = {"x": 0, "y": 1, "xref": "paper", "yref": "paper", "xanchor": "left", "showarrow": False}
+    figure.add_annotation(text="over 400<br>exact draws", yanchor="bottom", **where)
+    figure.add_annotation(text="inside", yanchor="top", **where)
+    layout, said = figures.lifted(figure.to_plotly_json()["layout"])
+    assert said == "over 400 exact draws"
+    assert [one["text"] for one in layout["annotations"]] == ["inside"]
+    assert layout["margin"]["t"] == figures.LEAST
+    figure.add_annotation(text="a panel's title", x=0.5, y=1, xref="paper", yref="paper", yanchor="bottom")
+    assert figures.lifted(figure.to_plotly_json()["layout"])[0]["margin"]["t"] == 42  # it needs the room
+    assert figures.lifted({"height": 3}) == ({"height": 3}, "")
+
+
+def test_where_all_is_larger_the_room_that_is_kept_is_too() -> None:
+    """Heights and widths are in rem, and the size of letters follows the window's width."""
+    page = head.markup().decode()
+    assert "@media screen and (min-width:2400px){:root:root{font-size:24px;--scale:1.5}}" in page
+    assert '[class*="tall-250-"]{min-height:15.625rem}' in page
+    assert '[class*="across-420-"]{width:26.25rem!important}' in page
+    assert heights.tall("a", 247) == "a tall-250-"
+    assert heights.tall("a", 10**6).endswith(f"tall-{heights.TALLEST}-")

@@ -20,9 +20,21 @@ function svg(tag, attributes = {}, text) {
   return node;
 }
 
+// Pixels of the screen to one of ours: dense screens have more, and so has a wide window, where all is larger (head.py).
+function density() {
+  const scale = parseFloat(getComputedStyle(document.documentElement).getPropertyValue("--scale")) || 1;
+  return Math.min(2, scale * (window.devicePixelRatio || 1));
+}
+
+// Where an event happened, in the pixels that this node is drawn in.
+function pointerIn(event, node) {
+  const area = node.getBoundingClientRect(), scale = node.offsetWidth ? area.width / node.offsetWidth : 1;
+  return [(event.clientX - area.left) / scale, (event.clientY - area.top) / scale];
+}
+
 // A canvas sized in CSS pixels, sharp on dense screens.
 function sized(canvas, width, height) {
-  const ratio = Math.min(2, window.devicePixelRatio || 1);
+  const ratio = density();
   const w = Math.round(width * ratio), h = Math.round(height * ratio);
   if (canvas.width !== w || canvas.height !== h) {
     canvas.width = w;

@@ -39,7 +39,7 @@ function makeCharts(box, stage) {
   // Hovering reads a trace at a moment; a click, or a drag, goes to it.
   function follow(chart) {
     let held = false;
-    const moment = (event) => chart.move.nearest(event.clientX - chart.plot.getBoundingClientRect().left);
+    const moment = (event) => chart.move.nearest(pointerIn(event, chart.plot)[0]);
     const go = (event) => { stage.pause(); stage.show(moment(event)); };
     chart.plot.addEventListener("pointerdown", (event) => {
       if (event.button || !chart.move) return;

@@ -50,7 +50,8 @@ function makeCursor(frame, plot) {
 
   // The step under the pointer, null outside of every plot.
   function under(event, strict) {
-    const area = frame.getBoundingClientRect(), x = event.clientX - area.left, y = event.clientY - area.top;
+    const area = plot.getBoundingClientRect(), scale = area.width / plot.offsetWidth || 1; // stretched in a wide window
+    const x = (event.clientX - area.left) / scale, y = (event.clientY - area.top) / scale;
     const over = ({ xaxis, yaxis }) => !strict || (x >= xaxis._offset && x <= xaxis._offset + xaxis._length
       && y >= yaxis._offset && y <= yaxis._offset + yaxis._length);
     const one = lines.find(over);

@@ -57,6 +57,7 @@ export default function (component) {
   const state = (frame.__ebm ||= {});
   frame.setAttribute("aria-label", spec.alt);
   plot.style.minHeight = spec.layout.height + "px";
+  frame.style.minHeight = `calc(${spec.layout.height}px * var(--scale, 1))`;
   state.spec = spec;
   state.send = component.setTriggerValue;
   const config = { displayModeBar: false, displaylogo: false, responsive: true, scrollZoom: false,

@@ -95,9 +95,9 @@ function makeImages(box, stage) {
 
   // Paints the pixels from the last one that was painted in this drag to the one under the pointer.
   function paint(event) {
-    const area = canvas.getBoundingClientRect(), now = payload();
+    const [x, y] = pointerIn(event, canvas), now = payload();
     const cell = size / Math.max(now.rows, now.cols);
-    const k = Math.floor((event.clientX - area.left) / cell), r = Math.floor((event.clientY - area.top) / cell);
+    const k = Math.floor(x / cell), r = Math.floor(y / cell);
     if (k < 0 || r < 0 || k >= now.cols || r >= now.rows) return;
     const i = r * now.cols + k, erase = stage.tool === "erase", free = stage.freeMask();
     const cells = Array.from(state(stage.base()));
@@ -117,10 +117,10 @@ function makeImages(box, stage) {
 
   canvas.addEventListener("pointerdown", (event) => {
     if (event.button) return;
-    const area = canvas.getBoundingClientRect();
+    const [x, y] = pointerIn(event, canvas);
     if (!alone()) {
       const n = tiles(), tile = size / n;
-      const i = Math.floor((event.clientY - area.top) / tile) * n + Math.floor((event.clientX - area.left) / tile);
+      const i = Math.floor(y / tile) * n + Math.floor(x / tile);
       if (i >= 0 && i < payload().shown) stage.select(i);
       return;
     }

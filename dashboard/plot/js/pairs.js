@@ -92,12 +92,12 @@ function makePairs(box, stage) {
   }
 
   canvas.addEventListener("pointermove", (event) => {
-    const area = canvas.getBoundingClientRect(), { head, cell } = geometry, { right, left, similarity } = payload();
-    const j = Math.floor((event.clientX - area.left - head) / cell), i = Math.floor((event.clientY - area.top - head) / cell);
+    const [x, y] = pointerIn(event, canvas), { head, cell } = geometry, { right, left, similarity } = payload();
+    const j = Math.floor((x - head) / cell), i = Math.floor((y - head) / cell);
     tip.hidden = i < 0 || j < 0 || i >= left.count || j >= right.count;
     if (tip.hidden) return;
     tip.textContent = `similarity ${number(similarity[i * right.count + j], 2)}, ${name(left, i)} with ${name(right, j)}`;
-    tip.style.transform = `translate(${event.clientX - area.left + 12}px, ${event.clientY - area.top + 14}px)`;
+    tip.style.transform = `translate(${x + 12}px, ${y + 14}px)`;
   });
   canvas.addEventListener("pointerleave", () => { tip.hidden = true; });
 

@@ -36,8 +36,7 @@ function makePlane(box, stage) {
   const px = (x) => geometry.left + (geometry.side * (x - win[0])) / (win[1] - win[0]);
   const py = (y) => geometry.top + (geometry.side * (win[3] - y)) / (win[3] - win[2]);
   const place = (event) => {
-    const area = over.getBoundingClientRect();
-    const x = event.clientX - area.left, y = event.clientY - area.top;
+    const [x, y] = pointerIn(event, over);
     const inside = x >= geometry.left && x <= geometry.left + geometry.side && y >= geometry.top
       && y <= geometry.top + geometry.side;
     return { inside, px: x, py: y, x: win[0] + ((x - geometry.left) / geometry.side) * (win[1] - win[0]),
@@ -106,7 +105,7 @@ function makePlane(box, stage) {
   function contour(c, colours) {
     const { z, x: fx, y: fy } = payload().field;
     const [ny, nx] = z.shape;
-    const ratio = Math.min(2, window.devicePixelRatio || 1);
+    const ratio = density();
     const size = Math.round(geometry.side * ratio);
     const image = c.createImageData(size, size);
     const colour = bands(colours.energyScale, BANDS);

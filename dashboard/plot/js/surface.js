@@ -9,7 +9,7 @@ function makeSurface(stage) {
 
   // --- from the window to the screen and back ---
   function aim(width, height) {
-    ratio = Math.min(2, window.devicePixelRatio || 1);
+    ratio = density();
     size = { width, height, x: width / 2, y: height * 0.56, scale: camera.zoom * Math.min(width / 2.95, height / 2.35) };
     Object.assign(camera, { sin: Math.sin(camera.yaw), cos: Math.cos(camera.yaw), down: Math.sin(camera.pitch), up: Math.cos(camera.pitch) });
   }

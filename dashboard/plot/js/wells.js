@@ -107,8 +107,8 @@ function makeWells(host, data) {
       let grip = null;
       handle.addEventListener("pointerdown", (event) => {
         if (event.button) return;
-        const box = plots[0].getBoundingClientRect(), well = state.setting.wells[index];
-        grip = { dx: event.clientX - box.x - panels[0].x(well[0]), dy: event.clientY - box.y - panels[0].y(energyAt(well[0], state.setting.wells, lim)) };
+        const [x, y] = pointerIn(event, plots[0]), well = state.setting.wells[index];
+        grip = { dx: x - panels[0].x(well[0]), dy: y - panels[0].y(energyAt(well[0], state.setting.wells, lim)) };
         handle.setPointerCapture(event.pointerId);
         held = true;
         handle.focus({ preventScroll: true });
@@ -117,9 +117,9 @@ function makeWells(host, data) {
       });
       handle.addEventListener("pointermove", (event) => {
         if (!grip) return;
-        const box = plots[0].getBoundingClientRect();
-        const at = clampTo(panels[0].placeAt(event.clientX - box.x - grip.dx), lim.centres);
-        set(index, [at, depthAt(index, at, panels[0].valueAt(event.clientY - box.y - grip.dy))]);
+        const [x, y] = pointerIn(event, plots[0]);
+        const at = clampTo(panels[0].placeAt(x - grip.dx), lim.centres);
+        set(index, [at, depthAt(index, at, panels[0].valueAt(y - grip.dy))]);
       });
       const release = () => {
         if (!grip) return;
@@ -162,9 +162,9 @@ function makeWells(host, data) {
   plots[0].addEventListener("pointerdown", (event) => { down = event.target === panels[0].canvas && !event.button ? [event.clientX, event.clientY] : null; });
   plots[0].addEventListener("click", (event) => {
     if (event.target !== panels[0].canvas || !down || Math.hypot(event.clientX - down[0], event.clientY - down[1]) > 6) return;
-    const box = plots[0].getBoundingClientRect(), at = panels[0].placeAt(event.clientX - box.x);
+    const [x, y] = pointerIn(event, plots[0]), at = panels[0].placeAt(x);
     if (Math.abs(at) > lim.box) return;
-    const dip = depthAt(-1, at, panels[0].valueAt(event.clientY - box.y));
+    const dip = depthAt(-1, at, panels[0].valueAt(y));
     add(at, dip >= 0.3 ? dip : 2);
   });
 
