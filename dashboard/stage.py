@@ -6,6 +6,7 @@ knows a plain projection. Nothing here needs Streamlit: call it in the job, besi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import singledispatch
 from typing import Any
 
@@ -94,6 +95,7 @@ def _payload(space: Space, run: Run) -> dict[str, Any]:
         "behind": behind,
         "axes": ["first principal axis", "second principal axis"] if space.dim > 2 else ["x₁", "x₂"],
         "lift": {"mean": mean, "axes": axes},
+        "proposed": _proposed(run, chosen, box, lambda offered: views.project(offered, mean, axes)),
         "editable": not space.discrete,
         "charts": _charts(run, chosen),
     }
@@ -131,7 +133,8 @@ def _(space: Plane, run: Run) -> dict[str, Any]:
 def _(space: BinaryGrid, run: Run) -> dict[str, Any]:
     frames = run.sampling.frames
     shown = min(frames.shape[1], PICTURES)
-    chosen = views.thin_frames(len(frames), shown * ((space.dim + 7) // 8), BUDGET)
+    each = 1 if run.sampling.proposed is None else 2  # what was offered is as long as what is
+    chosen = views.thin_frames(len(frames), each * shown * ((space.dim + 7) // 8), BUDGET)
     bits = np.packbits(frames[chosen][:, :shown].astype(np.uint8), axis=-1)
     data = run.data
     named = 0 < len(data.x) <= PATTERNS and np.shape(data.x)[1:] == (space.dim,)
@@ -148,6 +151,7 @@ def _(space: BinaryGrid, run: Run) -> dict[str, Any]:
         "cols": space.cols,
         "shown": shown,
         "frames": {"bits": bits},
+        "proposed": _flips(run, chosen, shown),
         "patterns": np.packbits(patterns, axis=-1) if named else None,
         "names": names if named else [],
         "origin": np.asarray(origins[:shown], dtype=np.int64) if named and origins is not None else None,
@@ -164,6 +168,7 @@ def _(space: Vectors, run: Run) -> dict[str, Any]:
     shown = min(frames.shape[1], PICTURES)
     chosen = views.thin_frames(len(frames), shown * space.dim, BUDGET)
     low, high = _grey_range(run, frames)
+    answer = _answer(run, chosen)
     return {
         "kind": "images",
         "fps": 12,
@@ -174,6 +179,7 @@ def _(space: Vectors, run: Run) -> dict[str, Any]:
         "low": low,
         "high": high,
         "frames": {"grey": views.quantise(frames[chosen][:, :shown], np.array(low), np.array(high), bits=8)},
+        "proposed": None if answer is None else {"answer": answer[:, :shown]},
         "free": np.asarray(run.free, dtype=np.uint8) if run.free is not None else None,
         "charts": _charts(run, chosen, chains=shown),
     }
@@ -246,16 +252,33 @@ def _places(places: np.ndarray[Any, Any], box: tuple[float, ...]) -> dict[str, A
     return {"q": views.quantise(places, low, high), "low": low.tolist(), "high": high.tolist()}
 
 
-def _proposed(run: Run, chosen: np.ndarray[Any, Any], box: tuple[float, ...]) -> dict[str, Any] | None:
-    """What the first chains were offered before each moment: places (f, p, 2), and whether it was nothing (0),
-    refused (1) or taken (2)."""
+def _proposed(
+    run: Run, chosen: np.ndarray[Any, Any], box: tuple[float, ...], seen: Callable[[Any], Any] = np.asarray
+) -> dict[str, Any] | None:
+    """What the first chains were offered before each moment: places (f, p, 2) as they are ``seen``, and the answer."""
+    answer = _answer(run, chosen)
+    if answer is None or run.sampling.proposed is None:
+        return None
+    return {"q": _places(seen(run.sampling.proposed[chosen]), box)["q"], "answer": answer}
+
+
+def _answer(run: Run, chosen: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | None:
+    """(f, p): whether what the first chains were offered before each moment was nothing (0), refused (1) or taken (2)."""
     if run.sampling.proposed is None:
         return None
     offered = run.sampling.proposed[chosen]
     states = run.sampling.frames[chosen][:, : offered.shape[1]]
     there = np.isfinite(offered).all(axis=-1)
-    answer = np.where(there, np.where((offered == states).all(axis=-1), 2, 1), 0).astype(np.uint8)
-    return {"q": _places(offered, box)["q"], "answer": answer}
+    return np.where(there, np.where((offered == states).all(axis=-1), 2, 1), 0).astype(np.uint8)
+
+
+def _flips(run: Run, chosen: np.ndarray[Any, Any], shown: int) -> dict[str, Any] | None:
+    """Of the shown chains the cells whose flip was refused last before each moment, packed as the states are."""
+    if run.sampling.proposed is None:
+        return None
+    offered = run.sampling.proposed[chosen][:, :shown]
+    states = run.sampling.frames[chosen][:, : offered.shape[1]]
+    return {"bits": np.packbits(np.isfinite(offered) & (offered != states), axis=-1)}
 
 
 def _grey_range(run: Run, frames: np.ndarray[Any, Any]) -> tuple[float, float]:

@@ -112,6 +112,47 @@ def test_among_many_only_the_one_that_is_followed_shows_its_proposals(visit: Cal
     assert page.locator(".stage").count() == 1
 
 
+CELLS = """() => { const board = document.querySelector('[data-testid=stBidiComponentIsolated]').shadowRoot;
+  const of = (name) => [...board.querySelectorAll(`.board .cell.${name}`)].map((c) => +c.dataset.i);
+  return { refused: of('refused'), flipped: of('flipped'), on: of('on') }; }"""
+
+
+def test_a_refused_flip_is_a_ring_and_a_flip_that_was_taken_a_frame(visit: Callable[..., Any]) -> None:
+    """At odd moments the flip of cell 5 is refused; at each, one cell flips, as the two pictures say."""
+    page = visit("flips")
+    legend = page.locator(".legend").inner_text()
+    assert "flip refused last" in legend
+    assert "flipped" in legend
+    page.get_by_label("To the start").click()
+    was = page.evaluate(CELLS)
+    assert was["refused"] == was["flipped"] == []
+    for moment in range(1, 5):
+        page.get_by_label("One on").click()
+        now = page.evaluate(CELLS)
+        assert now["refused"] == ([5] if moment % 2 else [])
+        changed = set(was["on"]) ^ set(now["on"])
+        assert len(changed) == 1
+        assert set(now["flipped"]) == changed - set(now["refused"])
+        was = now
+    page.get_by_label("row 1, column 6").click()  # a start that is drawn was offered nothing
+    assert page.evaluate(CELLS)["refused"] == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_picture_that_was_refused_has_a_dashed_frame(visit: Callable[..., Any], scheme: str) -> None:
+    page = visit("stills", scheme=scheme)
+    assert "refused" in page.locator(".legend").inner_text()
+    grey = [134, 142, 154] if scheme == "light" else [125, 135, 150]
+    count = """(c, [r, g, b]) => { const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; let n = 0;
+      for (let i = 0; i < d.length; i += 4) n += d[i] === r && d[i + 1] === g && d[i + 2] === b; return n; }"""
+    page.get_by_label("To the start").click()
+    before = page.locator("canvas.over").evaluate(count, grey)
+    page.get_by_label("One on").click()
+    assert page.locator("canvas.over").evaluate(count, grey) > before + 50
+    page.get_by_label("One on").click()
+    assert page.locator("canvas.over").evaluate(count, grey) <= before
+
+
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 1440), ("light", 390)])
 def test_the_landscape_is_a_surface_that_keys_and_hands_turn(
     visit: Callable[..., Any], scheme: str, width: int

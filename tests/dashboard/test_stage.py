@@ -242,3 +242,29 @@ def test_refused_and_taken_proposals_are_told_apart() -> None:
     wanted = [[0] * 4] + [[1, 2, 1, 2] if step % 2 else [2] * 4 for step in range(1, 7)]
     assert answer.tolist() == wanted
     assert stage.payload(made.plane(n=4, steps=6))["proposed"] is None
+
+
+def test_of_a_grid_the_cells_are_sent_whose_flip_was_refused_last() -> None:
+    """As long as the states: 64 chains of 8 × 8 and 300 moments keep within the budget, without leaving one out."""
+    run = made.refusing(made.grid(n=3), cell=5)
+    payload = stage.payload(run)
+    refused = np.unpackbits(payload["proposed"]["bits"], axis=-1)
+    wanted = np.zeros_like(refused)
+    wanted[1::2, :, 5] = 1
+    assert (refused == wanted).all()
+    assert stage.payload(made.grid(n=3))["proposed"] is None
+    frames = np.random.default_rng(0).integers(0, 2, (300, 64, 64)).astype(float)
+    long = made.refusing(made.run(BinaryGrid(8, 8), frames, lambda x: x.sum(axis=1)))
+    assert stage.payload(long)["thinned"] is None
+
+
+def test_of_pictures_and_of_a_cloud_it_is_known_who_was_refused() -> None:
+    answer = stage.payload(made.refusing(made.images(n=4, steps=6)))["proposed"]["answer"]
+    assert answer.tolist() == [[0] * 4] + [[1] * 4 if step % 2 else [2] * 4 for step in range(1, 7)]
+    run = made.refusing(made.vectors(dim=6, n=20, steps=4), cell=0)
+    offered = stage.payload(run)["proposed"]
+    assert offered["answer"][1:].tolist() == [[1] * 20, [2] * 20] * 2
+    assert offered["q"].shape == (5, 20, 2)
+    places = stage.payload(run)["frames"]["q"]
+    assert (offered["q"][2] == places[2]).all()  # what was taken is where it is
+    assert (offered["q"][1] != places[1]).any()

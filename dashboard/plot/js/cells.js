@@ -1,3 +1,5 @@
+const OFFER_WORDS = { " refused": ", flip refused", " flipped": ", flipped" };
+
 // A grid of cells: real buttons (arrows move, space flips, drag paints), a film of moments or a strip of states.
 function makeCells(box, stage) {
   const grid = el("div", { class: "board", role: "group" });
@@ -31,16 +33,25 @@ function makeCells(box, stage) {
   }
 
   function draw(at) {
-    const now = state(at), own = target(), free = stage.freeMask();
+    const now = state(at), own = target(), free = stage.freeMask(), offered = proposals(at);
     for (let i = 0; i < cells.length; i++) {
-      const wrong = own ? own(i) !== now[i] : false, erased = free ? free[i] : 0;
-      const name = `cell${now[i] ? " on" : ""}${wrong ? " wrong" : ""}${erased ? " erased" : ""}`;
+      const wrong = own ? own(i) !== now[i] : false, erased = free ? free[i] : 0, offer = offered ? offered(i, now[i]) : "";
+      const name = `cell${now[i] ? " on" : ""}${wrong ? " wrong" : ""}${erased ? " erased" : ""}${offer}`;
       if (cells[i].className === name) continue;
       cells[i].className = name;
       const where = `row ${Math.floor(i / payload().cols) + 1}, column ${(i % payload().cols) + 1}`;
-      cells[i].setAttribute("aria-label", `${where}: ${now[i] ? "on" : "off"}${wrong ? ", differs" : ""}${erased ? ", erased" : ""}`);
+      cells[i].setAttribute("aria-label", `${where}: ${now[i] ? "on" : "off"}${wrong ? ", differs" : ""}${erased ? ", erased" : ""}${OFFER_WORDS[offer] || ""}`);
       cells[i].setAttribute("aria-pressed", now[i] ? "true" : "false");
     }
+  }
+
+  // Of samplers that propose: the cells whose flip was refused last, and those that have flipped since the moment before.
+  function proposals(at) {
+    const { proposed, frames: { bits } } = payload();
+    if (!proposed || stage.pending) return null;
+    const [, shown, width] = bits.shape, chosen = Math.min(stage.selected, shown - 1);
+    return (i, on) => (bit(proposed.bits, width, at * shown + chosen, i) ? " refused"
+      : at > 0 && bit(bits, width, (at - 1) * shown + chosen, i) !== on ? " flipped" : "");
   }
 
   // What the state is compared with: the pattern that it came from, or ended in.

@@ -55,6 +55,12 @@ function makeImages(box, stage) {
     return values.map((v) => clamp(((v - low) / (high - low || 1)) * 255, 0, 255));
   };
 
+  // Whether a picture is as it was because its last proposal was refused.
+  function refused(at, i) {
+    const { proposed } = payload();
+    return Boolean(proposed) && !stage.pending && proposed.answer[at * proposed.answer.shape[1] + i] === 1;
+  }
+
   function draw(at) {
     if (!size) return;
     const c = sized(canvas, size, size), now = payload();
@@ -70,6 +76,13 @@ function makeImages(box, stage) {
     for (let i = 0; i < now.shown; i++) {
       const x = (i % n) * tile, y = Math.floor(i / n) * tile;
       stamp(c, grey(at, i), x + gap / 2, y + gap / 2, scale * now.cols, scale * now.rows);
+      if (refused(at, i)) {
+        c.strokeStyle = stage.colours.rejected;
+        c.lineWidth = 2;
+        c.setLineDash([4, 3]);
+        c.strokeRect(x + gap / 2, y + gap / 2, scale * now.cols, scale * now.rows);
+        c.setLineDash([]);
+      }
       if (i === stage.selected) {
         c.strokeStyle = stage.colours.accent;
         c.lineWidth = 2;

@@ -7,6 +7,14 @@ const TOOLS = {
   images: [["look", "Look", "Click a picture to choose it"], ["flip", "Draw", "Draw on the chosen picture"],
     ["erase", "Erase", "Erase cells of it: only erased cells move"]],
 };
+// What is drawn of what a sampler proposed, and its words.
+const FEW_SEEN = "Drawn for the particle that is followed, and for all once the window holds few";
+const OFFERED = {
+  plane: [["ring", "refused proposal", FEW_SEEN]], scatter: [["ring", "refused proposal", FEW_SEEN]],
+  cells: [["ring", "flip refused last", "Of the proposals before this moment, the last one, where it was refused"],
+    ["frame", "flipped", "Cells that are not as they were one moment before"]],
+  images: [["dashes", "refused", "A picture whose last proposal was refused has a dashed frame: it is as it was"]],
+};
 const DRAWN = 700; // ms after the last edit of a drawing until it plays
 const PATIENCE = 2500; // ms until an edit that nobody answered is sent again
 const HELD = 20000; // ms in which a stage made anew takes over what was drawn on the one before it
@@ -225,8 +233,9 @@ function makeStage(host) {
     }
     const { proposed, thinned } = stage.payload;
     if (proposed) {
-      const help = "Drawn for the particle that is followed, and for all once the window holds few";
-      marks.push(el("span", { class: "mark ring", title: help }, el("i"), "refused proposal"));
+      for (const [look, words, help] of OFFERED[kind] || []) {
+        marks.push(el("span", { class: `mark ${look}`, title: help }, el("i"), words));
+      }
     }
     if (thinned) {
       marks.push(el("span", { class: "thinned", title: "The others stay on the server, so that the page stays light",

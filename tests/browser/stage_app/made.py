@@ -153,6 +153,15 @@ def grid(
     )
 
 
+def refusing(of: Run, cell: int = 5) -> Run:
+    """The same run by a sampler that proposes: at odd moments every chain is refused a change of one coordinate."""
+    frames = of.sampling.frames
+    proposed = np.array(frames, dtype=float)
+    proposed[0] = np.nan
+    proposed[1::2, :, cell] = 1.0 - proposed[1::2, :, cell]
+    return replace(of, sampling=replace(of.sampling, proposed=proposed))
+
+
 def images(n: int = 25, steps: int = 40, first: np.ndarray[Any, Any] | None = None) -> Run:
     """Noise that becomes pictures."""
     rng = np.random.default_rng(0)

@@ -61,12 +61,17 @@ def shown(edit: plot.StartEdit | None):
             steps=int(st.query_params.get("steps", "40")),
             first=edit.states if edit else None,
         )
+    if kind == "flips":
+        return made.refusing(made.grid(n=3))
+    if kind == "stills":
+        return made.refusing(made.images(n=4, steps=6))
     return {"vectors": made.vectors, "pairs": made.pairs}[kind]()
 
 
 with st.container(horizontal_alignment="center"), st.container(width=1240):
     left, right = st.columns([870, 340], gap="medium")
     kinds = {"refused": "plane", "flown": "plane", "grid": "cells", "many": "cells", "vectors": "scatter"}
+    kinds |= {"flips": "cells", "stills": "images"}
     with left, st.container(key=plot.host("the", kinds.get(kind, kind))):
         ready = st.session_state.get("ready", False)  # an empty container would not be there at all
         spot = st.container() if ready else st.skeleton(300)
