@@ -35,7 +35,7 @@ from dashboard.job import (
     size,
     stack_of,
 )
-from ebm_plugins import blas, budget, panels, plans, runs, studies
+from ebm_plugins import blas, budget, held_out, panels, plans, runs, studies
 from ebm_plugins import registry as registries
 from ebm_plugins.records import ConfigError, Run, Training
 from ebm_plugins.registry import Registry
@@ -302,7 +302,9 @@ class Engine:
                 self._heard(job)
                 if isinstance(event, budget.Spent):
                     self._keep(digest, event.run.training)
-                    picture = {"svg": panels.svg(event.run), "shape": panels.shape(event.run)}
+                    picture: dict[str, Any] = {"svg": panels.svg(event.run), "shape": panels.shape(event.run)}
+                    if event.run.data.test_x is not None:
+                        picture["held out"] = held_out.of(event.run)
                     job.run, job.spent, job.stage = event.run, event, picture
                 else:
                     note(job, event)

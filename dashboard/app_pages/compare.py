@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -15,8 +14,8 @@ import streamlit as st
 from dashboard import boundary as boundaries
 from dashboard import controls, jobs, late, links
 from dashboard.addresses import page_of
-from dashboard.app_pages import compare_charts
-from dashboard.app_pages.compare_charts import Entry
+from dashboard.app_pages import compare_charts, same_data
+from dashboard.app_pages.compare_charts import Entry, short
 from dashboard.app_pages.home import spelt
 from dashboard.boundary import boundary
 from dashboard.fragments import fragment
@@ -29,12 +28,13 @@ from dashboard.run_picture import panel
 from dashboard.status import headline, plain_head
 from dashboard.table import table
 from dashboard.unification import unification
-from ebm_plugins import ConfigError, contests, link
+from ebm_plugins import ConfigError, contests, link, trials
 from ebm_plugins.config import knobs
 from ebm_plugins.contests import Contest, Terms
 from ebm_plugins.plans import plan
 from ebm_plugins.records import PluginError
 from ebm_plugins.registry import Registry
+from ebm_plugins.trials import Trial
 from ebm_plugins.wording import count
 
 POLL = 0.4  # seconds between looks at what is still running
@@ -60,6 +60,7 @@ class Visit(links.Bar):
     """What one session compares: the contest, and what in the address that it was read from could not be used."""
 
     contest: Contest | None
+    trial: Trial | None
     mended: list[link.Mended] = field(default_factory=list)
 
 
@@ -86,8 +87,9 @@ def visit(registry: Registry) -> Visit:
     query: dict[str, str | list[str]] = {}
     for name, value in here:
         query[name] = [*query.get(name, []), value]
-    contest, mended = contests.parse(query, registry)
-    made = Visit(contest, mended, written=here, told=here, heard=time.monotonic())
+    trial, rest, unused = trials.parse(query, registry)
+    contest, mended = contests.parse(rest, registry)
+    made = Visit(contest, trial, [*mended, *unused], written=here, told=here, heard=time.monotonic())
     if held is not None:
         made.left = [*held.left, held.written][-links.OURS :]
     st.session_state[VISIT] = made
@@ -97,7 +99,19 @@ def visit(registry: Registry) -> Visit:
 def change(made: Visit, registry: Registry, contest: Contest) -> None:
     """Compare something else, with its address (which ``links.tell`` writes)."""
     made.contest, made.mended = contest, []
-    made.write(tuple(contests.write(contest, registry).items()))
+    _write(made, registry)
+
+
+def try_out(made: Visit, registry: Registry, trial: Trial) -> None:
+    """The same for the families that learn from the same data."""
+    made.trial, made.mended = trial, []
+    _write(made, registry)
+
+
+def _write(made: Visit, registry: Registry) -> None:
+    values = contests.write(made.contest, registry) if made.contest is not None else {}
+    values |= trials.write(made.trial, registry) if made.trial is not None else {}
+    made.write(tuple(values.items()))
 
 
 def _contest(registry: Registry) -> None:
@@ -131,7 +145,18 @@ def _contest(registry: Registry) -> None:
         for rival in rivals:
             with grid.cell(), boundary(rival.key, "panel"):
                 _panel(made, contest, engine, rival)
+        outcome = st.container()
+        if made.trial is not None:
+            st.space("large")
+            with boundary("compare", "same data"):
+                same_data.draw(made.trial, contest, engine, partial(try_out, made, registry))
     links.tell(made)
+    with outcome:
+        _outcome(rivals, names, contest, registry)
+
+
+def _outcome(rivals: Sequence[Rival], names: Mapping[str, str], contest: Contest, registry: Registry) -> None:
+    """What came of the contest: a line on how far it is, the race, the numbers."""
     _watch(rivals, registry)
     entries = [
         Entry(one.place, names[one.key], one.title, one.job.spent)
@@ -140,9 +165,9 @@ def _contest(registry: Registry) -> None:
     ]
     st.space("medium")
     with boundary("compare", "race"):
-        _race(entries, contest, len(running))
+        _race(entries, contest, len(rivals))
     with boundary("compare", "numbers"):
-        _numbers(entries, len(running))
+        _numbers(entries, len(rivals))
 
 
 def _controls(
@@ -357,9 +382,3 @@ def _numbers(entries: Sequence[Entry], rivals: int) -> None:
         f"{spelled(rivals, 'sampler')}, {count(len(run.sampling.last))} chains each, from the same start with seed "
         f"{run.spec.seed}. Every state whose energy or slope is asked for counts one, warm-up and refusals included."
     )
-
-
-def short(title: str) -> str:
-    """‘NUTS’ of ‘No-U-Turn sampler (NUTS)’; a title without such a name as it is."""
-    found = re.search(r"\(([A-Z][\w-]{1,9})\)$", title)
-    return found[1] if found else title

@@ -119,6 +119,12 @@ def unknown(text: str = "not known") -> Cell:
     return Cell(text=text, order="")
 
 
+def short(title: str) -> str:
+    """‘NUTS’ of ‘No-U-Turn sampler (NUTS)’; a title without such a name as it is."""
+    found = re.search(r"\(([A-Z][\w-]{1,9})\)$", title)
+    return found[1] if found else title
+
+
 def _labels(drawn: Sequence[Entry], names: Sequence[str], top: float) -> list[dict[str, Any]]:
     """Each line's name at its right end, pushed apart where they would overlap."""
     ends = sorted(
@@ -162,4 +168,4 @@ def _safe(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("%{", "% {")
 
 
-__all__ = ["COLUMNS", "Entry", "arrivals", "race", "row", "unknown"]
+__all__ = ["COLUMNS", "Entry", "arrivals", "race", "row", "short", "unknown"]

@@ -62,6 +62,7 @@ WHOLE = """() => ({
   rows: [...document.querySelectorAll("LABEL tbody tr")].map((row) => row.innerText),
   pictures: [...document.querySelectorAll("[data-testid=stBidiComponentIsolated]")]
     .map((host) => host.shadowRoot?.querySelector(".picture[role=img]")).filter(Boolean)
+    .filter((picture) => !picture.getAttribute("aria-label").startsWith("Samples of "))
     .map((picture) => [picture.getAttribute("aria-label"), picture.innerHTML]),
 })""".replace("LABEL", NUMBERS)
 
@@ -99,3 +100,35 @@ def test_nothing_is_wider_than_a_projector_s_column(visitor):
     )
     assert box[1] - box[0] == pytest.approx(1240, abs=2)
     assert sum(box) / 2 == pytest.approx(1280, abs=10)
+
+
+HELD = "[aria-label='What each family makes of rows that it has not seen']"
+
+
+def test_one_link_shows_somebody_else_what_the_families_make_of_unseen_rows(visitor):
+    """Data and families are chosen on the page; the address says so, and who opens it sees the same cells."""
+    one = visitor()
+    page = one.open("compare?budget=20000&samplers=metropolis&families=dsm&seed=4", f"{HELD} tbody tr")
+    page.get_by_role("button", name="Langevin dynamics", exact=True).click()
+    page.wait_for_url("**families=langevin%2Cdsm**")
+    page.wait_for_selector(f"{HELD} tbody tr:nth-child(2)")
+    page.wait_for_selector(DONE)
+    script = WHOLE.replace(NUMBERS, HELD)
+    ours = page.evaluate(script)
+    assert [row.splitlines()[0] for row in ours["rows"]] == ["Langevin dynamics", "Denoising score matching"]
+    for row in ours["rows"]:
+        assert "±" in row
+        assert "log Z by quadrature" in row
+        assert "floor" in row
+    theirs = visitor()
+    there = theirs.open(page.url, f"{HELD} tbody tr:nth-child(2)")
+    there.wait_for_selector(DONE)
+    seen = there.evaluate(script)
+    assert seen["rows"] == ours["rows"]
+    total, moved = theirs.shift()
+    assert total < 0.1, moved
+    there.set_viewport_size({"width": 390, "height": 844})
+    assert there.evaluate("document.documentElement.scrollWidth") <= 390
+    page.get_by_text("Watch this run").last.click()
+    page.wait_for_url("**/dsm?**")
+    assert "data=two-moons" in page.url or "preset=" in page.url
