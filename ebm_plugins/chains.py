@@ -43,8 +43,9 @@ def join(states: Sequence[State]) -> Array:
 
 
 def proposals(states: Sequence[Any]) -> Array | None:
-    """What all chains (n, dim) were offered last, for states with a field ``proposed``; else None."""
-    if not all(hasattr(state, "proposed") for state in states):
+    """What all chains (n, dim) were offered last, in an array of its own, for states that have it in a field
+    ``proposed``; else None."""
+    if any(getattr(state, "proposed", None) is None for state in states):
         return None
     return np.concatenate([state.proposed for state in states])
 
@@ -76,12 +77,14 @@ def gradient_of(target: Target) -> Callable[[Array], Array]:
 
 class Adjusted(NamedTuple):
     """One block of an accept-or-refuse kernel: ``x`` (m, dim), its energy (m,) and gradient (m, dim), and how
-    many proposals were accepted so far (of NUTS, the sum of their probabilities)."""
+    many proposals were accepted so far (of NUTS, the sum of their probabilities). ``proposed`` (m, dim) is what the
+    last step offered, None of a kernel that does not propose and before its first step."""
 
     x: Array
     energy: Array
     gradient: Array
     accepted: float
+    proposed: Array | None = None
 
 
 def accept(state: Adjusted, proposal: Adjusted, log_ratio: Array, uniform: Array) -> Adjusted:
@@ -96,6 +99,7 @@ def accept(state: Adjusted, proposal: Adjusted, log_ratio: Array, uniform: Array
         np.where(taken, proposal.energy, state.energy),
         np.where(rows, proposal.gradient, state.gradient),
         state.accepted + int(np.count_nonzero(taken)),
+        proposal.x,
     )
 
 

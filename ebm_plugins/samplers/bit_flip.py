@@ -39,12 +39,14 @@ class Config(configs.Config):
 
 
 class State(NamedTuple):
-    """One block: its chains (m, dim), their energy (m,), and how many flips were proposed and accepted so far."""
+    """One block: its chains (m, dim), their energy (m,), how many flips were proposed and accepted so far, and what
+    was offered last (m, dim), None before the first sweep."""
 
     x: Array
     energy: Array
     proposed: int
     accepted: int
+    offered: Array | None = None
 
 
 def flip(x: Array, noise: Noise, flips: int) -> tuple[Array, Array]:
@@ -66,7 +68,7 @@ def flip(x: Array, noise: Noise, flips: int) -> tuple[Array, Array]:
 
 def step(target: Target, state: State, noise: Noise, flips: int, heat: float = 1.0) -> State:
     """A sweep on exp(−energy/heat). Each proposal draws its cells, then uniforms (m,)."""
-    x, energy, proposed, accepted = state
+    x, energy, proposed, accepted, candidate = state
     for _ in range(x.shape[1]):
         candidate, moves = flip(x, noise, flips)
         new = target.energy(candidate)
@@ -74,7 +76,7 @@ def step(target: Target, state: State, noise: Noise, flips: int, heat: float = 1
         x, energy = np.where(taken[:, None], candidate, x), np.where(taken, new, energy)
         proposed += int(np.count_nonzero(moves))
         accepted += int(np.count_nonzero(taken & moves))
-    return State(x, energy, proposed, accepted)
+    return State(x, energy, proposed, accepted, candidate)
 
 
 def sample(target: Target, config: Config, rng: Rng, x: Array) -> Iterator[Snapshot]:
@@ -85,7 +87,13 @@ def sample(target: Target, config: Config, rng: Rng, x: Array) -> Iterator[Snaps
         before = totals(states)
         states = advance(parts, states, lambda state, noise: step(target, state, noise, config.flips), count)
         proposed, accepted = totals(states) - before
-        yield Snapshot(join(states), {"acceptance": float(accepted / max(1, proposed))})
+        yield Snapshot(join(states), {"acceptance": float(accepted / max(1, proposed))}, offered(states))
+
+
+def offered(states: Iterable[State]) -> Array | None:
+    """What all chains (n, dim) were offered last; None before the first sweep."""
+    last = [state.offered for state in states]
+    return None if any(one is None for one in last) else np.concatenate(last)  # type: ignore[arg-type]
 
 
 def totals(states: Iterable[State]) -> Array:

@@ -70,7 +70,7 @@ def move(target: Target, state: bit_flip.State, noise: Noise, heat: float, scale
     """
     if target.space.discrete:
         return bit_flip.step(target, state, noise, 1, heat)
-    x, energy, proposed, accepted = state
+    x, energy, proposed, accepted, _ = state
     candidate = x + scale * math.sqrt(heat) * noise.normal(x)
     new = target.energy(candidate)
     taken = np.log(noise.uniform(len(x))) * heat < energy - new

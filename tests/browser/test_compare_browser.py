@@ -129,6 +129,6 @@ def test_one_link_shows_somebody_else_what_the_families_make_of_unseen_rows(visi
     assert total < 0.1, moved
     there.set_viewport_size({"width": 390, "height": 844})
     assert there.evaluate("document.documentElement.scrollWidth") <= 390
-    page.get_by_text("Watch this run").last.click()
+    page.get_by_role("link", name="Watch this run").last.click()
     page.wait_for_url("**/dsm?**")
     assert "data=two-moons" in page.url or "preset=" in page.url

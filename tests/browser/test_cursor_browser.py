@@ -153,3 +153,25 @@ def test_the_stage_keeps_its_rate_with_marked_figures_below_it(visitor: Callable
     }""")
     print(f"{rate:.0f} frames a second, {page.locator('.ebm-figure[data-moment]').count()} marked figures")
     assert rate >= 30
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("langevin?sampler=mala&start.n=6", "refused proposal"),
+        ("langevin?sampler=hmc&start.n=6", "refused proposal"),
+        ("hopfield?sampler=bit-flip", "flip refused last"),
+    ],
+)
+def test_what_was_refused_is_on_the_stage_of_every_sampler_that_refuses(
+    visitor: Callable[..., Any], path: str, words: str
+) -> None:
+    page = visitor().open(path)
+    assert words in page.evaluate("() => window.stage().querySelector('.legend').textContent")
+    press(page, "To the start")
+    drawn = 0
+    for _ in range(12):
+        press(page, "One on")
+        drawn += page.evaluate("""() => { const s = window.stage();
+          return +(s.querySelector('.main').dataset.proposals || 0) + s.querySelectorAll('.cell.refused').length; }""")
+    assert drawn > 0

@@ -212,13 +212,13 @@ def test_a_particle_dropped_on_the_surface_lies_under_the_pointer(visit: Callabl
     assert all(abs(v) < window / 2 for v in said["states"][0])
 
 
-@pytest.mark.parametrize("name", ["langevin", "metropolis-hastings"])
+@pytest.mark.parametrize("name", ["langevin?", "langevin?sampler=mala&", "metropolis-hastings?"])
 def test_a_thousand_particles_and_300_moments_take_a_megabyte_and_a_half(
     visitor: Callable[..., Any], name: str
 ) -> None:
-    """The whole page; of Metropolis–Hastings with what its first 100 chains were offered."""
+    """The whole page; of what accepts or refuses with what its first 100 chains were offered."""
     one = visitor()
-    page = one.open(f"{name}?start.n=1000&sample.steps=299&seed=5")
+    page = one.open(f"{name}start.n=1000&sample.steps=299&seed=5")
     page.wait_for_selector("[data-testid=stTabs]")
     page.wait_for_timeout(1500)
     print(f"{name}: {one.received / 1e6:.2f} MB")
