@@ -14,6 +14,7 @@ MOST_COLUMNS = 4_096  # 64 × 64 cells
 MOST_LINE = 1_000_000  # bytes of one line of text
 MOST_FILES = 200  # pictures of one upload; also members of an .npz
 MOST_PIXELS = 16_000_000  # of one picture
+MOST_PIXELS_TOGETHER = 64_000_000  # of all pictures of one upload: about 1.5 s of work
 KEPT_ROWS = 10_000  # rows that are used; of more, evenly spaced ones
 PARQUET_MEMORY = 1_500_000_000  # address space of the process that reads Parquet, in bytes
 PARQUET_SECONDS = 20

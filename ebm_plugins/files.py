@@ -10,12 +10,21 @@ import struct
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ebm_plugins import arrays
-from ebm_plugins.file_limits import MOST_BYTES, MOST_FILES, MOST_PIXELS, MOST_VALUES, check_size, refuse
+from ebm_plugins.file_limits import (
+    MOST_BYTES,
+    MOST_FILES,
+    MOST_PIXELS,
+    MOST_PIXELS_TOGETHER,
+    MOST_VALUES,
+    check_size,
+    refuse,
+)
 from ebm_plugins.records import ConfigError
 from ebm_plugins.tables import Table, clean, from_csv, from_parquet
 
@@ -34,10 +43,12 @@ SIGNS = {
 
 @dataclass(frozen=True)
 class Pictures:
-    """Grey pictures (h, w), each from 0 (black) to 1 (white), which may differ in size; and their names."""
+    """Grey pictures (h, w), each from 0 (black) to 1 (white), which may differ in size; their names; and what was
+    left out of them, in phrases."""
 
     pictures: tuple[NDArray[np.float64], ...]
     names: tuple[str, ...]
+    dropped: tuple[str, ...] = ()
 
 
 Content = Table | Pictures
@@ -57,8 +68,15 @@ def read(files: Sequence[tuple[str, bytes]]) -> Content:
         raise refuse(f"at most {MOST_FILES} pictures at a time", f"{len(files)}")
     kinds = [_kind(name, raw) for name, raw in files]
     if all(kind in IMAGES for kind in kinds):
-        read_ = [_picture(raw, IMAGES[kind]) for kind, (_, raw) in zip(kinds, files, strict=True)]
-        return Pictures(tuple(read_), tuple(clean(name.rpartition("/")[2]) for name, _ in files))
+        names = tuple(clean(name.rpartition("/")[2]) for name, _ in files)
+        found, moving, together = [], [], 0
+        for kind, name, (_, raw) in zip(kinds, names, files, strict=True):
+            grey, pixels, moves = _picture(raw, IMAGES[kind], MOST_PIXELS_TOGETHER - together)
+            found.append(grey)
+            together += pixels
+            moving += [name] if moves else []
+        still = f"all but the first picture of {_listed(moving)}, which move{'' if len(moving) > 1 else 's'}"
+        return Pictures(tuple(found), names, (still,) if moving else ())
     if len(files) > 1:
         raise refuse("one table, or pictures alone", f"{len(files)} files of different kinds")
     raw = files[0][1]
@@ -107,10 +125,11 @@ def _array(x: NDArray[np.generic]) -> Content:
             raise refuse("finite numbers", "none")
         low, high = float(grey[finite].min()), float(grey[finite].max())
         if low >= 0 and high <= 1:
-            low, high = 0.0, 1.0
-        elif low >= 0 and high <= 255 and x.dtype == np.uint8:
-            low, high = 0.0, 255.0
-        grey = (grey - low) / ((high - low) or 1.0)
+            pass
+        elif x.dtype == np.uint8:
+            grey = grey / 255.0
+        else:
+            grey = from_least_to_greatest(grey)
         return Pictures(tuple(grey), tuple(f"Picture {i + 1}" for i in range(len(grey))))
     if x.ndim != 2:
         raise refuse("an array of two or three axes", f"one of {x.ndim}")
@@ -118,8 +137,31 @@ def _array(x: NDArray[np.generic]) -> Content:
     return Table(tuple(f"Column {i + 1}" for i in range(x.shape[1])), np.asarray(x, dtype=float))
 
 
-def _picture(raw: bytes, form: str) -> NDArray[np.float64]:
-    """A picture in grey, at most :data:`LARGEST_SIDE` along a side. Its size is read from its header first."""
+def within_reach(x: NDArray[np.float64], axis: int | None = None) -> NDArray[np.float64]:
+    """Numbers times a power of two (along an axis, one for each column), which changes no digit of them, so that the
+    largest is between 1/2 and 1: then squares neither overflow nor vanish."""
+    finite = np.where(np.isfinite(x), np.abs(x), 0.0)
+    _, power = np.frexp(finite.max(axis=axis, keepdims=True, initial=0.0))
+    scaled: NDArray[np.float64] = np.ldexp(x, -power)
+    return scaled
+
+
+def from_least_to_greatest(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Numbers as shares of the way from the least of the finite ones to the greatest; 0 where these are one."""
+    x = within_reach(x)
+    finite = x[np.isfinite(x)]
+    low, high = float(finite.min()), float(finite.max())
+    shares: NDArray[np.float64] = (x - low) / ((high - low) or 1.0)
+    return shares
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"‘{name}’" for name in names[:3]) + (" and others" if len(names) > 3 else "")
+
+
+def _picture(raw: bytes, form: str, most: int) -> tuple[NDArray[np.float64], int, bool]:
+    """A picture in grey, at most :data:`LARGEST_SIDE` along a side; how many pixels it had, of at most so many; and
+    whether it was one of several in its file. Its size is read from its header first."""
     try:
         from PIL import Image
     except ImportError:
@@ -130,10 +172,16 @@ def _picture(raw: bytes, form: str) -> NDArray[np.float64]:
             with Image.open(io.BytesIO(raw), formats=(form,)) as image:
                 width, height = image.size
                 if width * height > MOST_PIXELS or width < 1 or height < 1:
-                    most = f"a picture of at most {MOST_PIXELS / 1e6:g} million pixels"
-                    raise refuse(most, f"one of {width:,} × {height:,}")
+                    limit = f"a picture of at most {MOST_PIXELS / 1e6:g} million pixels"
+                    raise refuse(limit, f"one of {width:,} × {height:,}")
+                if width * height > most:
+                    limit = f"pictures of at most {MOST_PIXELS_TOGETHER / 1e6:g} million pixels together"
+                    raise refuse(limit, "more (send them smaller, or fewer at a time)")
+                moves = bool(getattr(image, "is_animated", False))
                 image.draft("L", (2 * LARGEST_SIDE, 2 * LARGEST_SIDE))
-                if "A" in image.getbands() or "transparency" in image.info:
+                if image.mode.startswith(("I", "F")):
+                    grey = Image.fromarray(_of_sixteen_bits(image))
+                elif "A" in image.getbands() or "transparency" in image.info:
                     over = Image.new("RGBA", image.size, "white")
                     over.alpha_composite(image.convert("RGBA"))
                     grey = over.convert("L")
@@ -151,4 +199,15 @@ def _picture(raw: bytes, form: str) -> NDArray[np.float64]:
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, struct.error, MemoryError):
         raise refuse(f"a whole {form} picture", "a damaged one") from None
     assert pixels.size <= MOST_VALUES
-    return pixels / 255.0
+    return pixels / 255.0, width * height, moves
+
+
+def _of_sixteen_bits(image: Any) -> NDArray[np.uint8]:
+    """A grey picture of 16 bits a pixel in 8; what it calls transparent lies on white. (Pillow's own conversion to 8
+    bits turns all that is above 255 of 65,535 white.)"""
+    values = np.clip(np.asarray(image), 0, 65_535).astype(np.uint16)
+    grey = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    clear = image.info.get("transparency")
+    if isinstance(clear, int):
+        grey[values == clear] = 255
+    return grey

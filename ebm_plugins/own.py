@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ebm_plugins import stored
 from ebm_plugins.datasets import MAX_SIDE, inline_key
 from ebm_plugins.file_limits import KEPT_ROWS, MOST_VALUES, refuse
-from ebm_plugins.files import Content, Pictures
+from ebm_plugins.files import Content, Pictures, from_least_to_greatest, within_reach
 from ebm_plugins.records import Array, ConfigError, Data
 from ebm_plugins.spaces import BinaryGrid, Plane, Space, Vectors
 from ebm_plugins.tables import Table
@@ -35,6 +35,7 @@ SIDES = (2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32)
 DIGITS = 6  # of standardised numbers: past them, machines differ
 TRIED = 1000  # ways to read a file that are tried when its digest is looked for
 LARGE = 1e6  # numbers past this have no place on the stage
+SMALL = 1e-6  # nor has a column that varies by less
 
 
 @dataclass(frozen=True)
@@ -229,19 +230,23 @@ def _few(x: NDArray[np.float64], dropped: list[str]) -> tuple[NDArray[np.float64
 
 def _scaled(x: NDArray[np.float64], names: Sequence[str], scaling: str) -> Array:
     """Every column with mean 0 and standard deviation 1; or as it is, where it fits the stage."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        spread = x.std(axis=0)
-    constant = ~(np.ptp(x / np.maximum(np.abs(x).max(axis=0), 1e-300), axis=0) > 1e-12)
+    near_one = within_reach(x, axis=0)
+    constant = ~(np.ptp(near_one, axis=0) > 1e-12)
     if constant.any():
         column = int(constant.argmax())
         raise refuse("columns that vary", f"‘{names[column]}’, which is {x[0, column]:g} in every row")
     if scaling == "keep":
         if np.abs(x).max() > LARGE:
             raise refuse(f"numbers up to {LARGE:,.0f} (or standardise them)", f"{np.abs(x).max():.3g}")
+        least = np.ptp(x, axis=0)
+        if (least < SMALL).any():
+            column, wanted = (
+                int(least.argmin()),
+                f"columns that vary by {SMALL:f} or more (or standardise them)",
+            )
+            raise refuse(wanted, f"‘{names[column]}’, which varies by {least[column]:.3g}")
         return x
-    if not np.isfinite(spread).all():
-        raise refuse("numbers whose squares can be added up", f"{np.abs(x).max():.3g}")
-    return np.round((x - x.mean(axis=0)) / spread, DIGITS) + 0.0
+    return np.round((near_one - near_one.mean(axis=0)) / near_one.std(axis=0), DIGITS) + 0.0
 
 
 def _pictures(content: Content, choice: Choice) -> Made:
@@ -251,6 +256,7 @@ def _pictures(content: Content, choice: Choice) -> Made:
     if isinstance(content, Pictures):
         grey = np.array([_fitted(p, rows, cols) for p in content.pictures[:KEPT_ROWS]])
         flat, dropped = _finite(grey.reshape(len(grey), -1))
+        dropped = (*content.dropped, *dropped)
     else:
         x = content.x
         if x.shape == (rows, cols) and (rows * cols != x.shape[1]):
@@ -262,18 +268,26 @@ def _pictures(content: Content, choice: Choice) -> Made:
         flat, dropped = _finite(x)
         low, high = float(flat.min()), float(flat.max())
         if not (low >= 0 and high <= 1):
-            flat = (flat - low) / ((high - low) or 1.0)
+            flat = from_least_to_greatest(flat)
     if float(np.ptp(flat)) == 0:
         raise refuse("pictures that vary", f"{_rows(len(flat), 'picture')} of one value")
     if choice.dark:
         flat = 1.0 - flat
     if choice.kind == "greys":
-        return Made(np.rint(255 * flat) / 255.0, Vectors(rows * cols, (rows, cols)), dropped)
+        greys = np.rint(255 * flat) / 255.0
+        _differ(greys, "pictures that differ")
+        return Made(greys, Vectors(rows * cols, (rows, cols)), dropped)
     cells = (flat > choice.threshold).astype(float)
     if cells.min() == cells.max():
         state = "on" if cells.all() else "off"
         raise refuse("patterns with cells on and cells off (move the threshold)", f"every cell {state}")
+    _differ(cells, "patterns that differ (move the threshold, or give one alone)")
     return Made(cells, BinaryGrid(rows, cols), dropped)
+
+
+def _differ(x: Array, expected: str) -> None:
+    if len(x) > 1 and (x == x[0]).all():
+        raise refuse(expected, f"{len(x):,} times the same")
 
 
 def _fitted(picture: NDArray[np.float64], rows: int, cols: int) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ import io
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 from array import array
@@ -30,6 +31,10 @@ from ebm_plugins.file_limits import (
 )
 
 DELIMITERS = (";", "\t", ",", " ")
+GROUPED = (
+    re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?"),
+    re.compile(r"[+-]?\d{1,3}(\.\d{3})+,\d*|[+-]?\d{1,3}(\.\d{3}){2,}"),
+)
 NAME = 60  # characters of a column's name that are shown
 
 
@@ -75,6 +80,7 @@ def from_csv(raw: bytes) -> Table:
     comma = between == ";"
     values, rows, width, names = array("d"), 0, 0, None
     numbers: list[bool] = []
+    grouped: dict[int, str] = {}  # column → its first cell with marks between thousands
     try:
         for cells in reader:
             if between == " ":
@@ -95,6 +101,8 @@ def from_csv(raw: bytes) -> Table:
             for column, cell in enumerate(cells):
                 value = _number(cell, comma)
                 numbers[column] = numbers[column] or value is not None
+                if value is None and column not in grouped and GROUPED[comma].fullmatch(cell.strip()):
+                    grouped[column] = cell.strip()
                 values.append(math.nan if value is None else value)
             rows += 1
             if rows > MOST_ROWS or len(values) > MOST_VALUES:
@@ -104,6 +112,10 @@ def from_csv(raw: bytes) -> Table:
     if not rows:
         raise refuse("at least one row of numbers", "none")
     x = np.frombuffer(values, dtype=float).reshape(rows, width)
+    telling = np.array(numbers) & ~np.isnan(x).all(axis=0)
+    for column, cell in grouped.items():
+        if telling[column] or not telling.any():
+            raise refuse("numbers without marks between thousands, as in 1000", f"‘{clean(cell)}’")
     return _numeric(named(names or [""] * width), x, np.array(numbers))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import hostile_files as hostile
 import numpy as np
 import pytest
 
-from ebm_plugins import ConfigError, arrays, file_limits
+from ebm_plugins import ConfigError, arrays, file_limits, files, own
 from ebm_plugins.files import Pictures, read
 from ebm_plugins.tables import Table
 
@@ -86,6 +87,67 @@ def test_what_is_see_through_lies_on_white() -> None:
     assert isinstance(found, Pictures)
     assert found.pictures[0][0, 0] == 0
     assert (found.pictures[0].ravel()[1:] == 1).all()
+
+
+@pytest.mark.parametrize("see_through", [False, True])
+def test_a_grey_picture_of_sixteen_bits_keeps_its_greys(see_through: bool) -> None:
+    """257 grey levels of 8 bits are one of 16; Pillow's own conversion makes all above the first level white."""
+    from PIL import Image
+
+    levels = np.arange(0, 256, dtype=np.uint16).reshape(16, 16)
+    out = io.BytesIO()
+    Image.fromarray(levels * 257).save(out, "png", **({"transparency": 257 * 7} if see_through else {}))
+    found = read([("a.png", out.getvalue())])
+    assert isinstance(found, Pictures)
+    wanted = levels / 255.0
+    if see_through:
+        wanted[0, 7] = 1
+    assert (found.pictures[0] == wanted).all()
+
+
+@pytest.mark.parametrize("ending", ["gif", "png"])
+def test_of_moving_pictures_it_is_said_that_one_is_read(ending: str) -> None:
+    from PIL import Image
+
+    frames = [Image.fromarray(np.full((4, 4), grey, dtype=np.uint8)) for grey in (0, 100, 200)]
+    frames[0].putpixel((0, 0), 255)
+    moving, still = io.BytesIO(), io.BytesIO()
+    frames[0].save(moving, ending, save_all=True, append_images=frames[1:])
+    frames[1].save(still, ending)
+    found = read([(f"moves.{ending}", moving.getvalue()), (f"still.{ending}", still.getvalue())])
+    assert isinstance(found, Pictures)
+    assert found.pictures[0][1, 1] == 0
+    assert found.dropped == (f"all but the first picture of ‘moves.{ending}’, which moves",)
+    made = own.make(found, own.Choice("greys", rows=2, cols=2))
+    assert made.dropped[: len(found.dropped)] == found.dropped
+    alone = read([(f"still.{ending}", still.getvalue())])
+    assert isinstance(alone, Pictures)
+    assert alone.dropped == ()
+
+
+def test_pictures_are_few_enough_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refused before the one that is too much is unpacked."""
+    side = 100
+    monkeypatch.setattr(files, "MOST_PIXELS_TOGETHER", 3 * side * side)
+    one = hostile.image(np.zeros((side, side)))
+    assert len(read([(f"{i}.png", one) for i in range(3)]).pictures) == 3
+    with pytest.raises(ConfigError, match="together"):
+        read([(f"{i}.png", one) for i in range(4)])
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'a,b\n"1,000","2,000"\n"3,000","4,000"\n',
+        b'a,b\n"1,000",2\n"999",3\n',
+        b"a;b\n1.000,5;2\n3,5;3\n",
+    ],
+)
+def test_marks_between_thousands_are_named_as_what_is_wrong(raw: bytes) -> None:
+    with pytest.raises(ConfigError, match="between thousands") as caught:
+        read([("t.csv", raw)])
+    assert "1" in str(caught.value.got)
+    assert isinstance(read([("t.csv", b'a,place\n1,"1,000 places"\n2,"2,000"\n')]), Table)
 
 
 def test_an_array_of_three_axes_is_pictures() -> None:

@@ -60,7 +60,12 @@ def test_what_is_left_out_is_said() -> None:
     [
         (np.c_[np.ones(9), np.arange(9)], Choice("points"), "‘Column 1’, which is 1 in every row"),
         (np.c_[np.full(9, 1e300), np.arange(9)], Choice("points"), "vary"),
-        (np.c_[np.linspace(-1e300, 1e300, 9), np.arange(9)], Choice("points"), "squares"),
+        (
+            np.c_[np.full(9, 1e-300), np.arange(9)],
+            Choice("points"),
+            "‘Column 1’, which is 1e-300 in every row",
+        ),
+        (np.c_[np.linspace(0, 1e-9, 9), np.arange(9)], Choice("points", scaling="keep"), "varies by 1e-09"),
         (np.c_[np.linspace(0, 1e9, 9), np.arange(9)], Choice("points", scaling="keep"), "1,000,000"),
         (np.full((9, 2), np.nan), Choice("points"), "finite numbers"),
         (np.arange(2.0)[None], Choice("points"), "two rows"),
@@ -68,12 +73,31 @@ def test_what_is_left_out_is_said() -> None:
         (np.ones((3, 16)), Choice("patterns", rows=4, cols=4), "vary"),
         (np.zeros((3, 15)), Choice("patterns", rows=4, cols=4), "16 columns"),
         (np.tile([0.0, 0.3], (3, 8)), Choice("patterns", rows=4, cols=4), "every cell off"),
+        (np.tile([1.0, 2.0], (50, 1)), Choice("patterns", rows=1, cols=2), "50 times the same"),
+        (np.tile([1.0, 2.0], (50, 1)), Choice("greys", rows=1, cols=2), "50 times the same"),
     ],
 )
 def test_rows_that_teach_nothing_are_refused(x: np.ndarray, choice: Choice, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         make(table(x), choice)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("power", [-1070, -1000, -600, 500, 1020])
+@pytest.mark.parametrize("kind", ["points", "patterns"])
+def test_numbers_near_the_ends_of_their_range_are_read_as_others_are(power: int, kind: str) -> None:
+    """Powers of two change no digit of a double: the same rows come out, though their squares overflow or vanish."""
+    x = np.array([[1.0, 2.0], [3.0, 1.0], [0.0, 0.0], [-3.0, 2.0]])
+    choice = Choice(kind, rows=1, cols=2)
+    usual, made = make(table(x), choice), make(table(np.ldexp(x, power)), choice)
+    assert np.isfinite(made.x).all()
+    assert (made.x == usual.x).all()
+
+
+def test_what_was_standardised_before_has_the_same_digest_still() -> None:
+    """Links name data by their digest: the textbook's formula, to the last of the kept digits."""
+    made = make(table(POINTS), Choice("points"))
+    assert (made.x == np.round((POINTS - POINTS.mean(axis=0)) / POINTS.std(axis=0), own.DIGITS) + 0.0).all()
 
 
 def test_a_table_of_cells_is_patterns_and_one_picture_is_one() -> None:
