@@ -101,7 +101,7 @@ def _truth(visit: Visit, run: Run) -> None:
         return
     found = numbers.of(run)
     with st.grid(NUMBERS, min_column_width=150, gap="medium"):
-        low = "" if math.isnan(found.floor_high) else f"floor {shown(found.floor_middle, 3)}"
+        low = "" if math.isnan(found.floor_high) else f"floor {shown(found.floor_middle, 3)} (median)"
         metric(
             "Total variation", shown(found.total_variation, 3), low,
             f"Half the sum of |share − probability| over cells: 0 is perfect, 1 is nothing in common. "

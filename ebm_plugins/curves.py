@@ -16,6 +16,7 @@ from ebm_plugins.exact import states_of
 from ebm_plugins.palette import LIGHT, scale
 from ebm_plugins.records import Run
 from ebm_plugins.spaces import BinaryGrid
+from ebm_plugins.wording import number, plural
 
 MOST_POINTS = 2000
 MOST_STATES = 16
@@ -205,10 +206,12 @@ def energy_traces(run: Run, most: int = 12) -> Panel:
         "meta": moments.timed("step"),
     }
     ends = energies[-1][np.isfinite(energies[-1])]
-    last = f"{ends.min():.2f} to {ends.max():.2f}" if len(ends) else "not known"
+    chains = plural(energies.shape[1], "chain")
+    low, high = (number(ends.min()), number(ends.max())) if len(ends) else ("not known",) * 2
+    last = low if low == high else f"{low} to {high}"
     return Panel(
         "Energy of the chain" if energies.shape[1] == 1 else f"Energy of {energies.shape[1]} chains", {"data": data, "layout": layout},
-        f"Energy of {energies.shape[1]} chains against step; at the end {last}.",
+        f"Energy of {chains} against step; at the end {last}.",
     )  # fmt: skip
 
 

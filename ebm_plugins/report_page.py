@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ebm_plugins import charts_svg, curves, digests, framed, numbers
-from ebm_plugins.records import Run, claim
+from ebm_plugins.config import knobs
+from ebm_plugins.records import Family, Run, claim
 from ebm_plugins.registry import Registry
 from ebm_plugins.runs import environment_tag, result_digest, spec_digest
 from ebm_plugins.spaces import BinaryGrid
@@ -41,7 +42,9 @@ figure svg { display: block; width: 100%; height: auto; }
   body { font-size: 10.5pt; padding: 0; max-width: none; }
   h1 { font-size: 22pt; } h2 { font-size: 14pt; margin-top: 18pt; }
   h2, h3 { break-after: avoid; }
-  figure, tr, .verdict, .link { break-inside: avoid; }
+  figure, tr, .verdict, .link, .digests { break-inside: avoid; }
+  .digests td { font: 8pt/1.5 "Source Code Pro", Consolas, monospace; overflow-wrap: normal; white-space: nowrap; }
+  ul { margin: 0; padding-left: 14pt; }
   .figures { grid-template-columns: 1fr 1fr; gap: 12pt; }
   .stage { max-width: 120mm; margin: 0 auto; }
   table { font-size: 9.5pt; }
@@ -86,7 +89,7 @@ def page(run: Run, registry: Registry, link: str) -> str:
         ),
         _section("Training", _figures(training)) if training else "",
         _section("Diagnostics", _figures(diagnostics)),
-        _section("Settings", _settings(run)),
+        _section("Settings", _settings(run, family)),
         _section("The same run again", f'<code class="link">{_(link)}</code>' + _digests(run, registry)),
         _section("References", _references(family.lens.references if family.lens else ())),
     ]
@@ -168,10 +171,17 @@ def _n(value: float, digits: int) -> str:
     return "very large" if math.isinf(value) else f"{value:.{digits}f}".replace("-", "−")
 
 
-def _settings(run: Run) -> str:
+def _settings(run: Run, family: Family) -> str:
+    """What determines the run. Of a model that learns nothing, the knobs of learning that were left alone are one row."""
     spec = run.spec.as_dict()
     rows = [("data", str(spec["dataset"])), ("sampler", str(spec["sampler"])), ("seed", str(spec["seed"]))]
-    rows += [(f"train.{k}", _value(v)) for k, v in spec["train"].items()]
+    plain: dict[str, Any] = {}
+    if not family.needs_data(run.configs.train):
+        plain = {k.name: k.default for k in knobs(family.train_config) if k.kind != "choice"}
+    told = {k: v for k, v in spec["train"].items() if k not in plain or v != plain[k]}
+    rows += [(f"train.{k}", _value(v)) for k, v in told.items()]
+    if len(told) < len(spec["train"]):
+        rows.append(("train, all else", "as by default; nothing is learned in this run"))
     rows += [(f"sample.{k}", _value(v)) for k, v in spec["sample"].items()]
     start: Mapping[str, Any] = spec["start"] or {}
     rows += [
@@ -194,7 +204,7 @@ def _digests(run: Run, registry: Registry) -> str:
         ("environment", environment_tag()),
     ]
     rows += [(name, str(value)) for name, value in digests.environment().items() if name != "features"]
-    return _table(("Digest or version", "Value"), rows)
+    return f'<div class="digests">{_table(("Digest or version", "Value"), rows)}</div>'
 
 
 def _references(references: Iterable[str]) -> str:

@@ -32,6 +32,8 @@ params, states = result.params, result.sampling.last  # a mapping of arrays; (n,
 
 print("mean energy", float(result.target.energy(states{free}).mean() * result.target.temperature))
 print("same settings, data and plugins:", spec_digest(result.spec, registry) == SPEC_DIGEST)
+print("result digest", result_digest(result))
+print("expected", RESULT_DIGEST)
 if environment_tag() == ENVIRONMENT:
     print("same numbers, bit for bit:", result_digest(result) == RESULT_DIGEST)
 else:

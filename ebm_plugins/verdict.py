@@ -23,7 +23,7 @@ import numpy as np
 
 from ebm_plugins import recalled, settling
 from ebm_plugins.records import Array, Run
-from ebm_plugins.wording import count, join, number, percent, plural, power, ratio
+from ebm_plugins.wording import count, join, number, percent, plural, power, ratio, told_apart
 
 MOST_ERRORS, MOST_ERRORS_BESIDE_WELLS = 2.6, 2.8  # standard errors of the mean energy
 GROSS_ERRORS, GROSS_VARIATION = 5.0, 1.5  # beyond these, chance is no explanation
@@ -350,8 +350,10 @@ def _worst(run: Run, found: Comparison) -> str:
             return f"The {name} well holds {share} of the particles instead of {percent(exact[worst])}."
     if abs(found.errors) > found.most_errors:
         off_by = number(abs(found.errors), 1) if abs(found.errors) < 1000 else "over 1000"
-        return f"The mean energy is {number(found.energy)} instead of {number(truth.mean_energy)}, {off_by} standard errors off."
-    return f"Total variation is {number(found.total_variation)}, where {count(found.draws)} exact draws stay under {number(found.most_variation)}."
+        energy, exact_energy = told_apart(found.energy, truth.mean_energy)
+        return f"The mean energy is {energy} instead of {exact_energy}, {off_by} standard errors off."
+    variation, most = told_apart(found.total_variation, found.most_variation)
+    return f"Total variation is {variation}, where {count(found.draws)} exact draws seldom pass {most}."
 
 
 __all__ = ["Comparison", "Verdict", "compare", "judge", "pooled", "too_large"]

@@ -28,6 +28,15 @@ def number(value: float, digits: int = 2) -> str:
     return text.replace("-", MINUS)
 
 
+def told_apart(value: float, other: float, digits: int = 2) -> tuple[str, str]:
+    """Both numbers with so many decimals, or as many more, up to six, as it takes to see which is larger."""
+    for more in range(digits, 7):
+        shown = number(value, more), number(other, more)
+        if shown[0] != shown[1]:
+            return shown
+    return number(value, digits), number(other, digits)
+
+
 def count(value: float) -> str:
     """A whole number: 300, 60 000."""
     value = float(value)

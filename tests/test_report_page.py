@@ -9,8 +9,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from ebm_plugins import charts_svg, framed, link, numbers, report_page, runs
+from ebm_plugins import charts_svg, curves, framed, link, numbers, report_page, runs
 from ebm_plugins.palette import DARK, LIGHT
+from ebm_plugins.wording import number
 
 REQUEST = re.compile(r"""(src|href)\s*=|url\(\s*['"]?(?!#)|@import|<script|<link|<iframe""")
 
@@ -45,6 +46,30 @@ def test_the_numbers_are_the_runs(made, registry) -> None:
     text = report_page.page(run, registry, "/langevin")
     assert f"{numbers.of(run).total_variation:.3f}" in text
     assert f"{run.truth.log_partition:.4f}" in text
+
+
+def test_one_chain_is_one_and_has_one_energy_at_the_end(made) -> None:
+    run = made["hopfield"]
+    assert run.sampling.energies.shape[1] == 1
+    alt = curves.energy_traces(run).alt
+    assert alt == f"Energy of one chain against step; at the end {number(run.sampling.energies[-1, 0])}."
+    assert "-" not in alt
+    many = curves.energy_traces(made["langevin"]).alt
+    assert re.fullmatch("Energy of 12 chains against step; at the end −?[0-9.]+ to −?[0-9.]+\\.", many)
+
+
+def test_settings_that_nothing_learns_from_are_one_row(made, registry) -> None:
+    """Those that were set, and which landscape it is, are told; a model that learns tells all of them."""
+    run = made["langevin"]
+    text = report_page.page(run, registry, "/langevin")
+    assert "train.landscape" in text
+    assert "train.learning_rate" not in text
+    assert "nothing is learned" in text
+    spec = replace(run.spec, train={**run.spec.train, "confinement": 0.3})
+    assert "train.confinement" in report_page.page(runs.run(spec, registry), registry, "/langevin")
+    learned = report_page.page(made["dsm"], registry, "/dsm")
+    assert all(f"train.{name}" in learned for name in made["dsm"].spec.train)
+    assert "nothing is learned" not in learned
 
 
 def test_strangers_words_stay_words(made, registry) -> None:

@@ -35,6 +35,10 @@ def test_the_script_makes_the_same_run_again(plane, registry, tmp_path, root):
     )
     assert done.returncode == 0, done.stderr
     assert "same settings, data and plugins: True" in done.stdout
+    said = done.stdout.splitlines()
+    assert f"expected {runs.result_digest(plane)}" in said
+    if "Monte-Carlo error" not in done.stdout:
+        assert f"result digest {runs.result_digest(plane)}" in said
     assert "bit for bit: True" in done.stdout or "Monte-Carlo error" in done.stdout
 
 

@@ -15,7 +15,8 @@ from ebm_plugins import diagnostics, exact, minima, starts
 from ebm_plugins.records import Configs, Data, Run, Sampling, Target, Training
 from ebm_plugins.spaces import BinaryGrid, Plane, Vectors
 from ebm_plugins.specs import RunSpec
-from ebm_plugins.verdict import Verdict, compare, judge, pooled, too_large
+from ebm_plugins.verdict import Verdict, _worst, compare, judge, pooled, too_large
+from ebm_plugins.wording import told_apart
 
 CENTRES = np.array([(-2.0, -1.0), (2.0, 1.0), (0.0, 3.0)])
 
@@ -253,6 +254,20 @@ def test_a_small_miss_is_not_called_wrong():
     assert verdict.status == "warn"
     assert verdict.head == "Not quite as close as 300 draws can be."
     assert "3 times in 100" in verdict.text
+
+
+def test_numbers_that_differ_are_seen_to_differ():
+    """0.1230 against 0.1221: with two decimals a doubt would rest on a tie."""
+    assert told_apart(0.1230, 0.1221) == ("0.123", "0.122")
+    assert told_apart(0.3, 0.12) == ("0.30", "0.12")
+    assert told_apart(1.0, 1.0) == ("1.00", "1.00")
+    target, truth, _ = wide()
+    run = made(truth.draw(300, np.random.default_rng(16)), target, truth)
+    found = compare(run)
+    for less in (2e-2, 2e-3, 2e-4, 2e-5):
+        words = _worst(run, found._replace(most_variation=found.total_variation - less, errors=0.0))
+        variation, most = (float(one) for one in re.findall(r"\d+\.\d+", words))
+        assert variation > most, words
 
 
 def test_no_confinement_no_exact_answer():

@@ -95,7 +95,7 @@ def row(entry: Entry, status: str, head: str) -> list[Cell]:
     whole = run.sampling.diverged is None
     held, report, exact = compare(run) if whole else None, run.report, run.truth
     variation = Cell(text=number(held.total_variation, 3), order=held.total_variation,
-                     below=f"floor {number(held.floor[1], 3)}") if held else unknown()  # fmt: skip
+                     below=f"floor {number(held.floor[1], 3)} (median)") if held else unknown()  # fmt: skip
     energy = unknown()
     if held is not None and held.energy == held.energy and exact is not None:
         energy = Cell(text=number(held.energy), order=held.energy, below=f"exact {number(exact.mean_energy)}")
