@@ -98,7 +98,9 @@ def test_nothing_is_wider_than_a_projector_s_column(visitor):
         "(s) => { const b = document.querySelector(s).getBoundingClientRect(); return [b.left, b.right]; }",
         TABLE,
     )
-    scale = float(page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--scale') || 1"))
+    scale = float(
+        page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--scale') || 1")
+    )
     assert scale > 1
     assert box[1] - box[0] == pytest.approx(1240 * scale, abs=2)
     assert sum(box) / 2 == pytest.approx(1280, abs=10)
