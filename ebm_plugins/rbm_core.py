@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ebm_plugins.coins import bernoulli
 from ebm_plugins.records import Array, Params, Rng
 from ebm_plugins.truth import states_of
 
@@ -47,9 +48,14 @@ def machine(params: Params, dtype: Any = np.float64) -> Machine:
     return Machine(**arrays)
 
 
-def sigmoid(a: Array) -> Array:
-    """1/(1 + e^−a). Its far tail is rough in float32: right for draws, wrong for log-probabilities."""
-    return 0.5 * np.tanh(0.5 * a) + 0.5
+def sigmoid(a: Array, out: Array | None = None) -> Array:
+    """1/(1 + e^−a), into ``out`` where it is given. Its far tail is rough in float32: right for draws, wrong for
+    log-probabilities."""
+    out = np.multiply(a, 0.5, out=out)
+    np.tanh(out, out=out)
+    out *= 0.5
+    out += 0.5
+    return out
 
 
 def softplus(a: Array) -> Array:
@@ -57,41 +63,61 @@ def softplus(a: Array) -> Array:
     return np.maximum(a, 0) + np.log(1 + np.exp(-np.abs(a)))
 
 
-def bernoulli(p: Array, rng: Rng) -> Array:
-    """0 or 1 with probability p, in p's float type. (Probabilities in float32 come in steps of 2⁻²⁴.)"""
-    return (rng.random(p.shape, dtype=p.dtype) < p).astype(p.dtype)
-
-
 # --- One sweep ------------------------------------------------------------------------------------------------
+# ``out`` is an array for the answer, so that a loop need not ask the system for a new one at every turn.
 
 
-def signal(m: Machine, v: Array) -> Array:
+def signal(m: Machine, v: Array, out: Array | None = None) -> Array:
     """What hidden units (..., H) hear from visible ones (..., V), biases aside."""
-    return np.asarray((v if m.scale is None else v / m.scale**2) @ m.weights)
+    return np.matmul(v if m.scale is None else v / m.scale**2, m.weights, out=out)
 
 
-def hidden_probability(m: Machine, v: Array, beta: Any = 1.0) -> Array:
+def hidden_probability(m: Machine, v: Array, beta: Any = 1.0, out: Array | None = None) -> Array:
     """p(h = 1 | v) (..., H) at β of the path."""
-    return sigmoid(beta * (signal(m, v) + m.hidden_bias))
+    field = signal(m, v, out)
+    field += m.hidden_bias
+    if not _whole(beta):
+        field *= beta
+    return sigmoid(field, field)
 
 
-def visible_mean(m: Machine, h: Array, beta: Any = 1.0) -> Array:
+def visible_mean(m: Machine, h: Array, beta: Any = 1.0, out: Array | None = None) -> Array:
     """E[v | h] (..., V) at β of the path: a probability, or the mean of a Gaussian."""
-    field = beta * (h @ m.weights.T + m.visible_bias) + (1.0 - beta) * m.base_bias
-    return field if m.scale is not None else sigmoid(field)
+    field = np.matmul(h, m.weights.T, out=out)
+    field += m.visible_bias
+    if not _whole(beta):
+        field *= beta
+        field += (1.0 - beta) * m.base_bias
+    return field if m.scale is not None else sigmoid(field, field)
 
 
-def draw_visible(m: Machine, h: Array, rng: Rng, beta: Any = 1.0) -> Array:
+def _whole(beta: Any) -> bool:
+    return isinstance(beta, float) and beta == 1.0
+
+
+def draw_hidden(m: Machine, v: Array, rng: Rng, beta: Any = 1.0, out: Array | None = None) -> Array:
+    """h | v (..., H) at β of the path."""
+    p = hidden_probability(m, v, beta, out)
+    return bernoulli(p, rng, p)
+
+
+def draw_visible(m: Machine, h: Array, rng: Rng, beta: Any = 1.0, out: Array | None = None) -> Array:
     """v | h (..., V) at β of the path."""
-    mean = visible_mean(m, h, beta)
+    mean = visible_mean(m, h, beta, out)
     if m.scale is None:
-        return bernoulli(mean, rng)
-    return mean + m.scale * rng.standard_normal(mean.shape, dtype=mean.dtype)
+        return bernoulli(mean, rng, mean)
+    mean += m.scale * rng.standard_normal(mean.shape, dtype=mean.dtype)
+    return mean
 
 
-def sweep(m: Machine, v: Array, rng: Rng, beta: Any = 1.0) -> Array:
-    """One sweep v → h → v of block Gibbs sampling, reversible with respect to p(v) at β of the path."""
-    return draw_visible(m, bernoulli(hidden_probability(m, v, beta), rng), rng, beta)
+def sweep(
+    m: Machine, v: Array, rng: Rng, beta: Any = 1.0, out: Array | None = None, hidden: Array | None = None
+) -> Array:
+    """One sweep v → h → v of block Gibbs sampling, reversible with respect to p(v) at β of the path.
+
+    ``out`` may be v itself, and then no array is new where ``hidden`` (..., H), for h, is given too.
+    """
+    return draw_visible(m, draw_hidden(m, v, rng, beta, hidden), rng, beta, out)
 
 
 def draw_base(m: Machine, n: int, rng: Rng) -> Array:
@@ -129,7 +155,7 @@ def gradient(params: Params, x: Array) -> Array:
 
 def reconstruction_error(m: Machine, v: Array, rng: Rng) -> float:
     """Mean (v − E[v | h])² with h drawn given v. It says how well h describes v, and little of p(v)."""
-    return float(np.mean((v - visible_mean(m, bernoulli(hidden_probability(m, v), rng))) ** 2))
+    return float(np.mean((v - visible_mean(m, draw_hidden(m, v, rng))) ** 2))
 
 
 def pseudo_log_likelihood(params: Params, x: Array) -> float:

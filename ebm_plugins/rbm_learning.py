@@ -18,12 +18,13 @@ Sources: Hinton 2002, 2012 (practical guide); Tieleman 2008; Desjardins 2010; Ch
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ebm_plugins import rbm_tempering as tempering
-from ebm_plugins.rbm_core import Machine, bernoulli, draw_visible, hidden_probability, sweep
+from ebm_plugins.coins import bernoulli
+from ebm_plugins.rbm_core import Machine, draw_visible, hidden_probability, sweep
 from ebm_plugins.records import Array, Rng
 
 SLIDING = 0.01  # how fast the hidden offsets follow
@@ -46,40 +47,78 @@ def initial(x: Array, config: Any, gaussian: bool, rng: Rng) -> Machine:
 def epochs(
     x: Array, config: Any, gaussian: bool, rng: Rng, begin: Machine | None = None
 ) -> Iterator[Machine]:
-    """The machine after every epoch over x (n, V) in float32; arrays are replaced, never edited.
+    """The machine after every epoch over x (n, V) in float32; what is yielded is never edited.
 
     ``begin`` (in float32) is where learning starts, in place of small random weights.
     """
-    m = begin or initial(x, config, gaussian, rng)
+    m = _copied(begin or initial(x, config, gaussian, rng))
     x = np.ascontiguousarray(x, dtype=np.float32)
     mean = np.zeros(x.shape[1], np.float32) if gaussian else x.mean(axis=0)
     offset = np.full(config.hidden, 0.5, np.float32)  # λ
     size = min(config.batch, len(x))
+    desk = _desk(m, size, config)
     particles = _particles(m, x, config, rng)
-    velocity: list[Array] = [
-        np.zeros_like(m.weights),
-        np.zeros_like(m.visible_bias),
-        np.zeros_like(m.hidden_bias),
-    ]
+    velocity = Step(*map(np.zeros_like, (m.weights, m.visible_bias, m.hidden_bias)))
     total = config.epochs * -(-len(x) // size)
     done = 0
     for _ in range(config.epochs):
         order = rng.permutation(len(x))
-        for first in range(0, len(x), size):
-            v = x[order[first : first + size]]
-            with np.errstate(over="ignore", invalid="ignore"):
-                p = hidden_probability(m, v)
-                offset = (1 - SLIDING) * offset + SLIDING * p.mean(axis=0)
-                end, particles = negative(m, v, p, particles, config, rng, done)
-                slope = difference(statistics(v, p), statistics(end, hidden_probability(m, end)))
-                if config.centering:
-                    slope = centred(slope, mean, offset)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for first in range(0, len(x), size):
+                rows = order[first : first + size]
+                end, v = desk.rows(len(rows))
+                np.take(x, rows, axis=0, out=desk.v[v], mode="clip")
+                p = hidden_probability(m, desk.v[v], out=desk.p[v])
+                active = p.mean(axis=0)
+                offset += np.float32(SLIDING) * (active - offset)
+                h = desk.h[: end.stop]
+                _, particles = negative(m, p, particles, config, rng, done, desk.v[end], h)
+                hidden_probability(m, desk.v[end], out=desk.p[end])
                 rate = learning_rate(config, done / total)
-                m, velocity = _update(m, velocity, slope, rate, config, p)
-                if m.scale is not None and config.learn_scale:
-                    m = _rescaled(m, v, p, end, rate)
-            done += 1
-        yield m
+                scale = _scale(m, desk, end, v, rate) if gaussian and config.learn_scale else m.scale
+                step = slope(desk, end, v, rate, (mean, offset) if config.centering else None)
+                _update(m, velocity, step, rate, config, active)
+                m = m._replace(scale=scale)
+                done += 1
+        yield _copied(m)
+
+
+def _copied(m: Machine) -> Machine:
+    arrays = {name: array.copy() for name, array in m._asdict().items() if array is not None}
+    return Machine(**arrays)
+
+
+class Step(NamedTuple):
+    """What is added to ``weights`` (V, H), ``visible`` (V,) and ``hidden`` (H,) biases."""
+
+    weights: Array
+    visible: Array
+    hidden: Array
+
+
+class Desk(NamedTuple):
+    """The arrays that every update works in: visible rows ``v`` and hidden probabilities ``p``, those of the machine's
+    own states first, then those of the data, then two rows for centering; hidden draws ``h``; and the ``step``."""
+
+    v: Array
+    p: Array
+    h: Array
+    step: Step
+    chains: int  # kept ones; 0 where as many start at the data
+
+    def rows(self, n: int) -> tuple[slice, slice]:
+        """Which rows are the machine's, and which the ``n`` of the data."""
+        chains = self.chains or n
+        return slice(0, chains), slice(chains, chains + n)
+
+
+def _desk(m: Machine, size: int, config: Any) -> Desk:
+    chains = 0 if config.method == "cd" else config.chains
+    cells, hidden = m.weights.shape
+    rows = (chains or size) + size + 2
+    step = Step(*map(np.empty_like, (m.weights, m.visible_bias, m.hidden_bias)))
+    h = np.empty((chains or size, hidden), np.float32)
+    return Desk(np.empty((rows, cells), np.float32), np.empty((rows, hidden), np.float32), h, step, chains)
 
 
 def learning_rate(config: Any, progress: float) -> float:
@@ -97,24 +136,34 @@ def _particles(m: Machine, x: Array, config: Any, rng: Rng) -> Array:
 
 
 def negative(
-    m: Machine, v: Array, p: Array, particles: Array, config: Any, rng: Rng, step: int
+    m: Machine,
+    p: Array,
+    particles: Array,
+    config: Any,
+    rng: Rng,
+    step: int,
+    out: Array | None = None,
+    hidden: Array | None = None,
 ) -> tuple[Array, Array]:
     """Visible states (n, V) to learn away from, and the chains as they stand after k sweeps.
 
-    ``v`` (n, V) is the batch, ``p`` its hidden probabilities.
+    ``p`` are the hidden probabilities of the batch; ``out`` and ``hidden`` (n, H) are room for states of the layers.
     """
     if config.method == "cd":
-        v = draw_visible(m, bernoulli(p, rng), rng)
+        v = draw_visible(m, bernoulli(p, rng, hidden), rng, out=out)
         for _ in range(config.k - 1):
-            v = sweep(m, v, rng)
+            sweep(m, v, rng, out=v, hidden=hidden)
         return v, particles
     if config.method == "pcd":
-        for _ in range(config.k):
-            particles = sweep(m, particles, rng)
-        return particles, particles
+        v = sweep(m, particles, rng, out=out, hidden=hidden)
+        for _ in range(config.k - 1):
+            sweep(m, v, rng, out=v, hidden=hidden)
+        return v, v
     betas = tempering.ladder(len(particles))
     for j in range(config.k):
         particles, _ = tempering.step(m, particles, betas, rng, (step * config.k + j) % 2)
+    if out is not None:
+        out[...] = particles[0]
     return particles[0], particles
 
 
@@ -135,36 +184,68 @@ def centred(slope: Statistics, mean: Array, offset: Array) -> Statistics:
     return weights, visible - weights @ offset, hidden - mean @ weights
 
 
-def _update(
-    m: Machine, velocity: list[Array], slope: Statistics, rate: float, config: Any, p: Array
-) -> tuple[Machine, list[Array]]:
-    rate32, momentum = np.float32(rate), np.float32(config.momentum)
-    pull = (slope[0] - np.float32(config.weight_decay) * m.weights, slope[1], slope[2])
-    if config.sparsity > 0:
-        wanted = np.float32(config.sparsity) * (np.float32(config.sparsity_target) - p.mean(axis=0))
-        pull = (pull[0], pull[1], pull[2] + wanted)
-    velocity = [momentum * old + rate32 * new for old, new in zip(velocity, pull, strict=True)]
-    weights, visible, hidden = velocity
-    moved = m._replace(
-        weights=m.weights + weights,
-        visible_bias=m.visible_bias + visible,
-        hidden_bias=m.hidden_bias + hidden,
-    )
-    return moved, velocity
+def slope(
+    desk: Desk, end: slice, data: slice, rate: float, offsets: tuple[Array, Array] | None = None
+) -> Step:
+    """``rate`` times :func:`difference`, or :func:`centred` with ``offsets``, from one product of the desk's rows.
+
+    The signs are put into the hidden probabilities, which are spent here. Centering is two more rows of the product:
+    μ against −∇c and ∇b against −λ.
+    """
+    step, count = desk.step, data.stop
+    sign = np.empty(count, np.float32)
+    sign[end] = -rate / (end.stop - end.start)
+    sign[data] = rate / (data.stop - data.start)
+    p = desk.p[:count]
+    p *= sign[:, None]
+    np.matmul(sign, desk.v[:count], out=step.visible)
+    np.matmul(np.ones_like(sign), p, out=step.hidden)
+    if offsets is None:
+        np.matmul(desk.v[:count].T, p, out=step.weights)
+        return step
+    mean, offset = offsets
+    desk.v[count], desk.v[count + 1] = mean, step.visible
+    np.negative(step.hidden, out=desk.p[count])
+    np.negative(offset, out=desk.p[count + 1])
+    np.matmul(desk.v[: count + 2].T, desk.p[: count + 2], out=step.weights)
+    step.visible[...] -= step.weights @ offset
+    step.hidden[...] -= mean @ step.weights
+    return step
 
 
-def _rescaled(m: Machine, v: Array, p: Array, end: Array, rate: float) -> Machine:
-    """One step of log σ², by −∂E/∂log σ² = ((v − b)²/2 − v·(W h))/σ²: data less machine (Cho 2011)."""
+def _update(m: Machine, velocity: Step, step: Step, rate: float, config: Any, active: Array) -> None:
+    """Move the machine by the step, decay, sparsity and momentum; in place."""
+    if config.weight_decay:
+        step.weights[...] -= np.float32(rate * config.weight_decay) * m.weights
+    if config.sparsity:
+        step.hidden[...] += np.float32(rate * config.sparsity) * (config.sparsity_target - active)
+    if config.momentum:
+        for old, new in zip(velocity, step, strict=True):
+            old *= np.float32(config.momentum)
+            old += new
+        step = velocity
+    for array, move in zip((m.weights, m.visible_bias, m.hidden_bias), step, strict=True):
+        array += move
+
+
+def _scale(m: Machine, desk: Desk, end: slice, data: slice, rate: float) -> Array:
+    return rescaled(m, (desk.v[data], desk.p[data]), (desk.v[end], desk.p[end]), rate)
+
+
+def rescaled(m: Machine, data: tuple[Array, Array], end: tuple[Array, Array], rate: float) -> Array:
+    """σ (V,) after one step of log σ², by −∂E/∂log σ² = ((v − b)²/2 − v·(W h))/σ²: data less machine (Cho 2011).
+
+    ``data`` and ``end`` are visible rows with their hidden probabilities.
+    """
     assert m.scale is not None
     variance = m.scale**2
 
     def felt(v: Array, p: Array) -> Array:
         return np.asarray((0.5 * (v - m.visible_bias) ** 2 - v * (p @ m.weights.T)).mean(axis=0) / variance)
 
-    slope = np.clip(felt(v, p) - felt(end, hidden_probability(m, end)), -1, 1)
-    log_variance = np.log(variance) + np.float32(rate) * slope
-    least = np.float32(LEAST_SCALE)
-    return m._replace(scale=np.clip(np.exp(0.5 * log_variance), least, None).astype(np.float32))
+    pull = np.clip(felt(*data) - felt(*end), -1, 1)
+    log_variance = np.log(variance) + np.float32(rate) * pull
+    return np.maximum(np.exp(0.5 * log_variance), LEAST_SCALE).astype(np.float32)
 
 
 # --- Standard units for real data -----------------------------------------------------------------------------

@@ -215,7 +215,9 @@ def test_the_drift_test_catches_swaps_that_are_always_accepted(monkeypatch):
 def test_the_drift_test_catches_hidden_units_that_forget_their_bias(monkeypatch):
     """Planted bug: p(h | v) without c."""
     monkeypatch.setattr(
-        core, "hidden_probability", lambda m, v, beta=1.0: core.sigmoid(beta * core.signal(m, v))
+        core,
+        "hidden_probability",
+        lambda m, v, beta=1.0, out=None: core.sigmoid(beta * core.signal(m, v)),
     )
     with pytest.raises(AssertionError):
         test_exact_draws_do_not_drift(4, 1)

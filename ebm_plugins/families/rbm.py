@@ -183,18 +183,24 @@ def sample(
     """
     m = machine(params, np.float32)
     moving = np.ones(x.shape[1], dtype=bool) if free is None else np.asarray(free, dtype=bool)
+    held = np.flatnonzero(~moving)
     given = np.array(x, dtype=float)
     fixed = given.astype(np.float32)
     replicas = config.replicas if config.method == "tempering" else 1
     betas = tempering.ladder(replicas)
     v = tempering.replicas_of(m, fixed, replicas, rng)
-    v = np.where(moving, v, fixed)
+    v[..., held] = fixed[:, held]
+    h = np.empty((*v.shape[:-1], len(m.hidden_bias)), np.float32)
+    before = v[0].copy()
     step = 0
     while True:
         rates = []
-        for _ in range(config.every):
-            before = v[0]
-            v = np.where(moving, sweep(m, v, rng, betas), fixed)
+        for ahead in range(config.every - 1, -1, -1):
+            if not ahead:
+                before[...] = v[0]
+            sweep(m, v, rng, betas if replicas > 1 else 1.0, out=v, hidden=h)
+            if held.size:
+                v[..., held] = fixed[:, held]
             if replicas > 1:
                 v, rate = tempering.swap(m, v, betas, rng, step % 2)
                 rates.append(rate)

@@ -59,6 +59,7 @@ PRESETS = {
         },
         sample={"method": "tempering", "steps": 200},
         start=starts.Noise(n=300),
+        seed=1,
     ),
     "Bars and stripes by CD-1: it stalls": RunSpec(
         family="rbm",

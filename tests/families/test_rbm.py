@@ -354,11 +354,13 @@ def test_the_page_opens_alive_in_three_seconds_of_one_core(registry):
     ],
 )
 def test_presets_say_what_they_are_there_to_say(name, status, registry):
-    run = runs.run(FAMILY.presets[name], registry)
-    assert run.verdict is not None
-    assert run.verdict.status == status
+    """With the preset's seed and two others, two of three times or more: the verdict doubts a perfect sampler 3 times
+    in 100, so twice in three 3 times in 1,000, and these seeds are fixed."""
+    preset = FAMILY.presets[name]
+    verdicts = [runs.run(replace(preset, seed=preset.seed + k), registry).verdict for k in range(3)]
+    assert sum(v is not None and v.status == status for v in verdicts) >= 2
     if name.startswith("Error"):
-        assert "log-likelihood fell too" in run.verdict.text
+        assert all(v is not None and "log-likelihood fell too" in v.text for v in verdicts)
 
 
 # --- Bad input --------------------------------------------------------------------------------------------------
