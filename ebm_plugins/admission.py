@@ -126,6 +126,7 @@ def _family(family: Family) -> None:
         "state_space",
         "learns",
         "has_energy",
+        "single_precision",
         "log_partition",
         "bracket",
         "support",

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -86,8 +87,11 @@ class Spent:
 def metered(target: Target, meter: Meter) -> Target:
     """The same target, which counts into ``meter`` every state whose energy or gradient it is asked for."""
 
+    counting = Lock()  # a target may be asked by several threads at once
+
     def energy(x: Array) -> Array:
-        meter.energies += len(x)
+        with counting:
+            meter.energies += len(x)
         return target.energy(x)
 
     gradient = target.gradient
@@ -95,7 +99,8 @@ def metered(target: Target, meter: Meter) -> Target:
         return replace(target, energy=energy)
 
     def counted(x: Array) -> Array:
-        meter.gradients += len(x)
+        with counting:
+            meter.gradients += len(x)
         return gradient(x)
 
     return replace(target, energy=energy, gradient=counted)

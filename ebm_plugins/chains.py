@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from ebm_plugins import noise as noises
-from ebm_plugins.noise import Array, Block, Noise
+from ebm_plugins.noise import Ahead, Array, Block, Kind, Noise
 from ebm_plugins.records import ConfigError, Rng, Snapshot, Target
 
 State = TypeVar("State", bound=tuple[Any, ...])
@@ -27,43 +27,75 @@ def counts(steps: int, every: int) -> Iterator[int]:
 
 def blocks(target: Target, rng: Rng, n: int) -> tuple[Block, ...]:
     """``n`` chains in blocks of a tile each; in one block where the target must see all chains at once."""
-    return noises.blocks(rng, n, tiles=max(1, n) if target.chainwise else 1)
+    parts = noises.blocks(rng, n, tiles=max(1, n) if target.chainwise else 1)
+    return tuple(part._replace(parallel=target.single_precision) for part in parts)
 
 
 def split(x: Array, parts: Sequence[Block]) -> list[Array]:
     """Copies of the blocks' chains, in float32 when ``x`` is, else in float64."""
     x = np.asarray(x)
-    dtype = x.dtype if x.dtype == np.float32 else np.float64
-    return [np.array(x[part.rows], dtype=dtype) for part in parts]
+    return [np.array(x[part.rows], dtype=precision(x)) for part in parts]
 
 
-def join(states: Sequence[State]) -> Array:
-    """All chains (n, dim) in their order, in an array of its own."""
-    return np.concatenate([state[0] for state in states])
+def split_single(target: Target, x: Array, parts: Sequence[Block]) -> list[Array]:
+    """The same, for a kernel that can do with single precision: where the target is made for it, in float32, with each
+    coordinate of all chains in one piece."""
+    if not target.single_precision:
+        return split(x, parts)
+    return [np.array(np.asarray(x)[part.rows].T, dtype=np.float32, order="C").T for part in parts]
 
 
-def proposals(states: Sequence[Any]) -> Array | None:
+def precision(x: Array) -> Any:
+    """float32 for a start in float32, else float64: the type of what is yielded."""
+    return np.float32 if np.asarray(x).dtype == np.float32 else np.float64
+
+
+def ahead(
+    parts: Sequence[Block], xs: Sequence[Array], kinds: Sequence[Kind], steps: int
+) -> tuple[Block, ...]:
+    """The same blocks, for a kernel whose every step draws these kinds of numbers, in this order, and no others."""
+    alone = len(parts) == 1
+    return tuple(
+        part._replace(noise=Ahead(part.noise, kinds, x, steps, alone))
+        for part, x in zip(parts, xs, strict=True)
+    )
+
+
+def join(states: Sequence[State], start: Array) -> Array:
+    """All chains (n, dim) in their order, in an array of its own and the precision of the ``start``."""
+    return _joined([state[0] for state in states], start)
+
+
+def proposals(states: Sequence[Any], start: Array) -> Array | None:
     """What all chains (n, dim) were offered last, in an array of its own, for states that have it in a field
     ``proposed``; else None."""
     if any(getattr(state, "proposed", None) is None for state in states):
         return None
-    return np.concatenate([state.proposed for state in states])
+    return _joined([state.proposed for state in states], start)
+
+
+def _joined(xs: Sequence[Array], start: Array) -> Array:
+    out = np.empty((sum(map(len, xs)), xs[0].shape[1]), dtype=precision(start))
+    return np.concatenate(xs, out=out, casting="same_kind")
 
 
 def advance(
     parts: Sequence[Block], states: Sequence[State], step: Callable[[State, Noise], State], count: int
 ) -> list[State]:
-    """Every block ``count`` steps on, one block after the other, which keeps it in cache.
+    """Every block ``count`` steps on, all of them before the next block, which keeps it in cache.
 
     States that overflow become infinite or NaN without a warning: it is the host that stops a diverged run.
     """
-    moved = []
-    with np.errstate(all="ignore"):
-        for part, state in zip(parts, states, strict=True):
+
+    def moved(block: tuple[Block, State]) -> State:
+        part, state = block
+        with np.errstate(all="ignore"):
             for _ in range(count):
                 state = step(state, part.noise)
-            moved.append(state)
-    return moved
+        return state
+
+    parallel = all(part.parallel for part in parts)
+    return noises.each(moved, list(zip(parts, states, strict=True)), parallel)
 
 
 def gradient_of(target: Target) -> Callable[[Array], Array]:
@@ -73,6 +105,19 @@ def gradient_of(target: Target) -> Callable[[Array], Array]:
             "sampler", "a sampler that needs no gradient, since this energy has none", "a gradient sampler"
         )
     return target.gradient
+
+
+def choose(taken: Array, new: Array, old: Array) -> Array:
+    """``new`` where ``taken`` (m,), else ``old``, both (m,) or (m, dim) of one type: by their bits, since the processor
+    guesses wrong at every other branch of a choice that is random."""
+    if new.dtype != old.dtype or new.dtype.itemsize not in (4, 8):
+        return np.where(taken.reshape(-1, *[1] * (new.ndim - 1)), new, old)
+    bits = np.dtype(f"i{new.dtype.itemsize}")
+    mask = np.negative(taken.astype(bits))
+    out = np.bitwise_xor(new.view(bits), old.view(bits))
+    out &= mask.reshape(-1, *[1] * (new.ndim - 1))
+    out ^= old.view(bits)
+    return out.view(new.dtype)
 
 
 class Adjusted(NamedTuple):
@@ -93,11 +138,10 @@ def accept(state: Adjusted, proposal: Adjusted, log_ratio: Array, uniform: Array
     ``uniform`` (m,) are in [0, 1). A NaN ratio is a refusal.
     """
     taken = np.log(uniform) < log_ratio
-    rows = taken[:, None]
     return Adjusted(
-        np.where(rows, proposal.x, state.x),
-        np.where(taken, proposal.energy, state.energy),
-        np.where(rows, proposal.gradient, state.gradient),
+        choose(taken, proposal.x, state.x),
+        choose(taken, proposal.energy, state.energy),
+        choose(taken, proposal.gradient, state.gradient),
         state.accepted + int(np.count_nonzero(taken)),
         proposal.x,
     )
@@ -116,7 +160,7 @@ def adjusted(
         states = [
             Adjusted(part, energies, gradient(part), 0) for part, energies in known(target, split(x, parts))
         ]
-    return tuning(parts, states, config, config.step_size, step)
+    return tuning(parts, states, config, config.step_size, step, x)
 
 
 def known(target: Target, parts: Sequence[Array]) -> list[tuple[Array, Array]]:
@@ -142,6 +186,7 @@ def tuning(
     config: Any,
     size: float,
     step: Callable[[State, Noise, float], State],
+    start: Array,
     name: str = "step size",
 ) -> Iterator[Snapshot]:
     """The loop of :func:`adjusted`, for states with a count ``accepted`` and a kernel tuned by one ``size``.
@@ -169,7 +214,7 @@ def tuning(
         metrics = {"acceptance": (accepted() - first) / max(1, count * chains)}
         if config.warmup:
             metrics[name] = size
-        yield Snapshot(join(states), metrics, proposals(states))
+        yield Snapshot(join(states, start), metrics, proposals(states, start))
 
 
 def tuned(step_size: float, acceptance: float, aim: float, t: int) -> float:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ebm_plugins import wells
 from ebm_plugins.noise import Array
-from ebm_plugins.records import Params, nothing
+from ebm_plugins.records import Function, Params, nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class Landscape:
 
 
 def _stack(x: Array, y: Array) -> Array:
-    return np.stack((x, y), axis=-1)
+    return np.stack((x, y)).T
 
 
 # Wells: the confining term is added below, so here it is 0.
@@ -74,16 +74,20 @@ def _banana_gradient(params: Params, x: Array) -> Array:
     return _stack(x[:, 0] - 1.0 - 2.0 * x[:, 0] * pull, pull)
 
 
+def _steepest(x: Array) -> float:
+    """An exponent beyond which exp, or its product with a state, overflows; there a state is far outside any mass."""
+    return 80.0 if x.dtype == np.float32 else 700.0
+
+
 def _funnel_energy(params: Params, x: Array) -> Array:
     spread, log_width = params["spread"][0], x[:, 1]
-    # a precision past e^700 would overflow; there the state is far outside any mass
-    precision = np.exp(np.minimum(-log_width, 700.0))
+    precision = np.exp(np.minimum(-log_width, _steepest(x)))
     return 0.5 * (log_width / spread) ** 2 + 0.5 * log_width + 0.5 * precision * x[:, 0] ** 2
 
 
 def _funnel_gradient(params: Params, x: Array) -> Array:
     spread, log_width = params["spread"][0], x[:, 1]
-    pull = np.exp(np.minimum(-log_width, 700.0)) * x[:, 0]
+    pull = np.exp(np.minimum(-log_width, _steepest(x))) * x[:, 0]
     return _stack(pull, log_width / spread**2 + 0.5 - 0.5 * pull * x[:, 0])
 
 
@@ -111,30 +115,30 @@ def _ring_log_partition(params: Params) -> float:
 
 
 def _muller_brown_terms(params: Params, x: Array) -> tuple[Array, Array, Array, Array, Array]:
-    """Value and slope factors of the four terms (n, 4), and offsets from their centres (n, 4).
+    """Value and slope factors of the four terms (4, n), and offsets from their centres (4, n).
 
     Past exponent 4 the last term, which grows, goes on as its tangent: at these scales it is worth 33 there,
     and beyond it the exponential would only throw a start far out to infinity.
     """
-    a, b, c = params["a"], params["b"], params["c"]
-    place = x / params["zoom"][0] + params["shift"]
-    dx = place[:, :1] - params["centres"][:, 0]
-    dy = place[:, 1:] - params["centres"][:, 1]
+    a, b, c, centres = (params[name].T[..., None] for name in ("a", "b", "c", "centres"))
+    shift = params["shift"]
+    dx = x[:, 0] / params["zoom"][0] + shift[0] - centres[0]
+    dy = x[:, 1] / params["zoom"][0] + shift[1] - centres[1]
     exponent = a * dx**2 + b * dx * dy + c * dy**2
-    slope = params["scale"][0] * params["amplitudes"] * np.exp(np.minimum(exponent, 4.0))
+    slope = params["scale"][0] * params["amplitudes"][:, None] * np.exp(np.minimum(exponent, 4.0))
     value = slope * np.maximum(1.0, exponent - 3.0)
     return value, slope, dx, dy, exponent
 
 
 def _muller_brown_energy(params: Params, x: Array) -> Array:
-    return np.asarray(_muller_brown_terms(params, x)[0].sum(axis=1))
+    return np.asarray(_muller_brown_terms(params, x)[0].sum(axis=0))
 
 
 def _muller_brown_gradient(params: Params, x: Array) -> Array:
     _, slope, dx, dy, _ = _muller_brown_terms(params, x)
-    a, b, c = params["a"], params["b"], params["c"]
-    along_x = (slope * (2.0 * a * dx + b * dy)).sum(axis=1)
-    along_y = (slope * (b * dx + 2.0 * c * dy)).sum(axis=1)
+    a, b, c = (params[name][:, None] for name in ("a", "b", "c"))
+    along_x = (slope * (2.0 * a * dx + b * dy)).sum(axis=0)
+    along_y = (slope * (b * dx + 2.0 * c * dy)).sum(axis=0)
     return _stack(along_x, along_y) / params["zoom"][0]
 
 
@@ -286,6 +290,14 @@ def gradient(params: Params, x: Array) -> Array:
         if confinement:
             out = out + 2.0 * confinement * x
     return np.asarray(out, dtype=x.dtype)
+
+
+def single_precision(params: Params) -> tuple[Function, Function]:
+    """The same energy and gradient with params bound, of states (n, 2) in float32."""
+    if landscape_of(params).gradient is _wells_gradient:
+        return wells.single_precision(params)
+    constants = {name: value.astype(np.float32) for name, value in params.items()}
+    return lambda x: energy(constants, x), lambda x: gradient(constants, x)
 
 
 def box(params: Params) -> Array:

@@ -27,6 +27,7 @@ Array = NDArray[Any]
 Params = Mapping[str, Array]
 Rng = np.random.Generator
 Metrics = Mapping[str, float]
+Function = Callable[[Array], Array]
 
 
 def nothing() -> Mapping[str, Any]:
@@ -123,6 +124,8 @@ class Target:
     gradient (n, dim), or None where the family has none. ``space`` is the space of the free coordinates.
     ``box`` is (2, dim), lower and upper corner of where the mass is thought to be, or None. ``chainwise`` is True
     where every chain has clamped coordinates of its own: both functions then take all chains, in their order.
+    ``single_precision`` is True where both functions take and return float32 and may be called by several threads at
+    once: samplers may then run their chains so.
     """
 
     energy: Callable[[Array], Array]
@@ -131,6 +134,7 @@ class Target:
     box: Array | None = None
     temperature: float = 1.0
     chainwise: bool = False
+    single_precision: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,7 +206,8 @@ class Lesson:
 class Family:
     """A kind of model: its energy, how it is trained, how it is sampled. See docs/plugins.md for every field.
 
-    p(x) ∝ exp(−energy(params, x)), for a batch x (n, dim); energies are (n,).
+    p(x) ∝ exp(−energy(params, x)), for a batch x (n, dim); energies are (n,). ``single_precision(params)`` is the same
+    energy and gradient with params bound, for states in float32 and several threads: for speed alone.
     """
 
     key: str
@@ -238,6 +243,7 @@ class Family:
     lessons: tuple[Lesson, ...] = ()
     stationary: bool | Callable[[Any], bool] = True
     has_energy: Callable[[Any], bool] | None = None
+    single_precision: Callable[[Params], tuple[Function, Function]] | None = None
 
     def states(self, space: Space) -> Space:
         """The space of the states, given the data's."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ebm_plugins.records import FAULTS, Array, Family, Params, PluginError, Target
+from ebm_plugins.records import FAULTS, Array, Family, Function, Params, PluginError, Target
 from ebm_plugins.spaces import Space
 
 
@@ -27,12 +27,19 @@ def bind(
     The energy raises PluginError when the family's function raises, or answers in another shape than (n,).
     """
     clamp = _Clamp(free, fixed) if free is not None else None
+    single = family.single_precision if clamp is None else None
+    if single is not None:
+        single_energy, single_gradient = _singles(family, params, temperature)
 
     def energy(x: Array) -> Array:
+        if single and x.dtype == np.float32:
+            return single_energy(x)
         full = clamp.embed(x) if clamp else x
         return checked_energy(family, params, full) / temperature
 
     def gradient(x: Array) -> Array:
+        if single and x.dtype == np.float32:
+            return single_gradient(x)
         full = clamp.embed(x) if clamp else x
         slope = _call(family, "gradient", params, full)
         if np.shape(slope) != np.shape(full):
@@ -49,7 +56,34 @@ def bind(
         box=None if box is None else np.asarray(box, dtype=float),
         temperature=float(temperature),
         chainwise=clamp is not None and len(clamp.fixed) > 1,
+        single_precision=single is not None,
     )
+
+
+def _singles(family: Family, params: Params, temperature: float) -> tuple[Function, Function]:
+    """The family's energy and gradient in float32, over T. Raises PluginError, as do both functions."""
+    assert family.single_precision is not None
+    try:
+        functions = family.single_precision(params)
+    except FAULTS as error:
+        message = f"It raised {type(error).__name__}: {error}"
+        raise PluginError(family.key, "single_precision", message) from error
+
+    def checked(part: str, function: Function) -> Function:
+        def answer(x: Array) -> Array:
+            try:
+                out = function(x)
+            except FAULTS as error:
+                raise PluginError(family.key, part, f"It raised {type(error).__name__}: {error}") from error
+            expected = x.shape if part == "gradient" else x.shape[:1]
+            if out.shape != expected:
+                raise PluginError(family.key, part, _shape_message(out, expected))
+            return out if temperature == 1.0 else np.multiply(out, np.float32(1.0 / temperature), out=out)
+
+        return answer
+
+    energy, gradient = functions
+    return checked("energy", energy), checked("gradient", gradient)
 
 
 def _box(family: Family, params: Params, space: Space) -> Array | None:

@@ -17,11 +17,12 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from ebm_plugins.noise import Array
-from ebm_plugins.records import ConfigError, Data, Params, Rng, Snapshot
+from ebm_plugins.noise import Array, scratch
+from ebm_plugins.records import ConfigError, Data, Function, Params, Rng, Snapshot
 
 Kernel = Callable[[Params, Array, Rng], Array]
 
+MOST_BUMPS = 65_536  # at once
 MIN_WIDTH, MAX_WIDTH = 0.2, 3.0  # narrower wells are stiffer than a short chain can follow
 MIN_HEIGHT, MAX_HEIGHT = 1e-3, 10.0
 FARTHEST = 1000.0  # of a data row from the origin: beyond, no chain crosses and nothing is learned
@@ -67,6 +68,68 @@ def gradient(params: Params, x: Array) -> Array:
     x *= stiffness
     x -= pulls.T @ depths
     return np.ascontiguousarray(x.T)
+
+
+def single_precision(params: Params) -> tuple[Function, Function]:
+    """The same energy and gradient with params bound, of states (n, dim) in float32.
+
+    Offsets from the centres are taken before they are squared, so that wells far from the origin are as sharp as near
+    it, and no sum depends on how many states there are: the same state gives the same bits in any batch.
+    """
+    mu = np.asarray(params["centres"], dtype=np.float32).T[:, :, None]  # (dim, K, 1)
+    heights, widths = (np.asarray(params[name], dtype=np.float32)[:, None] for name in ("heights", "widths"))
+    rate, pull = -0.5 / (widths * widths), heights / (widths * widths)
+    confinement = np.float32(params["confinement"][0])
+    dim, wells = mu.shape[:2]
+
+    def bumps(x: Array, scale: Array) -> tuple[Array, Array]:
+        """scale·exp(−|x − μ|²/2w²) (K, n) and x − μ (dim, K, n), of columns ``x`` (dim, n)."""
+        shape = (dim, wells, x.shape[1])
+        offsets = np.subtract(x[:, None, :], mu, out=scratch("wells offset", shape))
+        squares = np.multiply(offsets, offsets, out=scratch("wells square", shape))
+        bump = squares[0]
+        for square in squares[1:]:
+            bump += square
+        bump *= rate
+        np.exp(bump, out=bump)
+        bump *= scale
+        return bump, offsets
+
+    def energy(x: Array) -> Array:
+        out = np.empty(len(x), dtype=np.float32)
+        for some in pieces(len(x), wells):
+            columns = x.T[:, some]
+            bump, _ = bumps(columns, -heights)
+            np.add.reduce(bump, axis=0, out=out[some])
+            if confinement:
+                square = scratch("wells confinement", columns.shape)
+                np.multiply(columns, columns, out=square)
+                square *= confinement
+                for term in square:
+                    out[some] += term
+        return out
+
+    def gradient(x: Array) -> Array:
+        out = np.empty(x.shape[::-1], dtype=np.float32)
+        for some in pieces(len(x), wells):
+            columns = x.T[:, some]
+            bump, offsets = bumps(columns, pull)
+            offsets *= bump
+            np.add.reduce(offsets, axis=1, out=out[:, some])
+            if confinement:
+                out[:, some] += np.multiply(
+                    columns, 2 * confinement, out=scratch("wells confinement", columns.shape)
+                )
+        return out.T
+
+    return energy, gradient
+
+
+def pieces(n: int, wells: int) -> Iterator[slice]:
+    """The states in pieces whose bumps fit the cache."""
+    size = max(256, MOST_BUMPS // wells)
+    for first in range(0, n, size):
+        yield slice(first, first + size)
 
 
 def stiffness(params: Params) -> float:

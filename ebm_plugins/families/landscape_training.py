@@ -10,7 +10,6 @@ import numpy as np
 from ebm_plugins import landscapes
 from ebm_plugins import wells as gaussian_wells
 from ebm_plugins.config import Config, knob
-from ebm_plugins.noise import TILE
 from ebm_plugins.records import Data, Rng, Snapshot
 
 
@@ -35,7 +34,7 @@ class LandscapeConfig(Config):
         500,
         "Persistent chains that stand for the model while it learns.",
         ge=10,
-        le=TILE,
+        le=4096,
         log=True,
         more=True,
     )

@@ -84,6 +84,7 @@ FAMILY = Family(
     sample_config=SampleConfig,
     energy=energy,
     gradient=gradient,
+    single_precision=landscapes.single_precision,
     train=train,
     sample=sample,
     learns=lambda config: config.landscape == "learned",

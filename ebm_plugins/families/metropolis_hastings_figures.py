@@ -96,7 +96,8 @@ def last_proposals(run: Run) -> tuple[Array, Array, Array] | str:
     )
     befores = [walked[i - 1][0] for i in range(1, len(walked))] if len(walked) > last else None
     if befores is None:
-        befores = [x, *(state for state, _, _ in walked[:-1])]
+        start = x.astype(walked[0][0].dtype)  # as the chains held it
+        befores = [start, *(state for state, _, _ in walked[:-1])]
         shown = walked
     else:
         shown = walked[1:]

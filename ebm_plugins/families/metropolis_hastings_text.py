@@ -67,7 +67,7 @@ PRESETS = {
     "Three wells, confined": _spec(WELLS, {"scale": 1.5, "steps": 300}),
     "As in the article": _spec({"landscape": "three-wells", "confinement": 0.0}, {"scale": 1.5, "steps": 300}),
     "Too timid": _spec(WELLS, {"scale": 0.05, "steps": 300}),
-    "Too bold": _spec(WELLS, {"scale": 25.0, "steps": 300}),
+    "Too bold": _spec(WELLS, {"scale": 40.0, "steps": 150}),
     "The scale tunes itself": _spec(RING, {"scale": 20.0, "warmup": 150, "steps": 500}),
     "A lopsided proposal": _spec(RING, {"proposal": "drifting", "scale": 1.5, "steps": 1000}),
     "Lopsided, and not corrected": _spec(

@@ -73,7 +73,7 @@ def sample(target: Target, config: Config, rng: Rng, x: Array) -> Iterator[Snaps
 
     for count in counts(config.steps, config.every):
         states = advance(parts, states, kernel, count)
-        yield Snapshot(join(states), {"heat": heat(states[0].done - 1, config)})
+        yield Snapshot(join(states, x), {"heat": heat(states[0].done - 1, config)})
 
 
 SAMPLER = Sampler(

@@ -87,7 +87,7 @@ def sample(target: Target, config: Config, rng: Rng, x: Array) -> Iterator[Snaps
         before = totals(states)
         states = advance(parts, states, lambda state, noise: step(target, state, noise, config.flips), count)
         proposed, accepted = totals(states) - before
-        yield Snapshot(join(states), {"acceptance": float(accepted / max(1, proposed))}, offered(states))
+        yield Snapshot(join(states, x), {"acceptance": float(accepted / max(1, proposed))}, offered(states))
 
 
 def offered(states: Iterable[State]) -> Array | None:

@@ -71,7 +71,7 @@ def sample(target: Target, config: Config, rng: Rng, x: Array) -> Iterator[Snaps
         before = sum(state.flips for state in states)
         states = advance(parts, states, lambda state, noise: step(target, state, noise, config.order), count)
         flips = sum(state.flips for state in states) - before
-        yield Snapshot(join(states), {"flips": flips / max(1, count * len(x))})
+        yield Snapshot(join(states, x), {"flips": flips / max(1, count * len(x))})
 
 
 SAMPLER = Sampler(

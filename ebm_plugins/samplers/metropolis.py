@@ -27,7 +27,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from ebm_plugins import config as configs
-from ebm_plugins.chains import blocks, known, split, tuning
+from ebm_plugins.chains import ahead, blocks, choose, known, split_single, tuning
 from ebm_plugins.config import knob
 from ebm_plugins.hookspecs import hookimpl
 from ebm_plugins.noise import TILE, Array, Noise
@@ -133,8 +133,8 @@ def step(
         log_ratio = log_ratio + log_q
     taken = np.log(noise.uniform(len(candidate))) < log_ratio
     return State(
-        np.where(taken[:, None], candidate, state.x),
-        np.where(taken, energy, state.energy),
+        choose(taken, candidate, state.x),
+        choose(taken, energy, state.energy),
         state.accepted + int(np.count_nonzero(taken)),
         candidate,
         taken,
@@ -167,15 +167,16 @@ def _walk(
     parts, proposal = blocks(target, rng, len(x)), proposal_of(config.proposal, target)
     states = [
         State(part, energy, 0, part, np.zeros(len(part), dtype=bool))
-        for part, energy in known(target, split(x, parts))
+        for part, energy in known(target, split_single(target, x, parts))
     ]
+    parts = ahead(parts, [state.x for state in states], ("normal", "uniform"), config.steps)
 
     def kernel(state: State, noise: Noise, scale: float) -> State:
         state = step(target, state, noise, scale, proposal, config.correction)
         watch(state)
         return state
 
-    return tuning(parts, states, config, config.scale, kernel, "scale")
+    return tuning(parts, states, config, config.scale, kernel, x, "scale")
 
 
 def exactness(config: Config) -> str:

@@ -113,7 +113,7 @@ def sample(target: Target, config: Config, rng: Rng, x: Array) -> Iterator[Snaps
         metrics = {"acceptance": float(accepted / max(1, proposed))}
         if tried:
             metrics["swaps"] = float(swapped / tried)
-        yield Snapshot(join(states), metrics)
+        yield Snapshot(join(states, x), metrics)
 
 
 def _totals(states: list[State]) -> Array:

@@ -101,7 +101,7 @@ def sample(target: Target, config: Config, rng: Rng, x: Array) -> Iterator[Snaps
         states = advance(parts, states, kernel, count)
         proposed, accepted = bit_flip.totals(state.walk for state in states) - before
         last = heat(states[0].done - 1, config)
-        yield Snapshot(join(states), {"heat": last, "acceptance": float(accepted / max(1, proposed))})
+        yield Snapshot(join(states, x), {"heat": last, "acceptance": float(accepted / max(1, proposed))})
 
 
 SAMPLER = Sampler(

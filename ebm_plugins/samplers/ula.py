@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from ebm_plugins import config as configs
-from ebm_plugins.chains import advance, blocks, counts, gradient_of, join, split
+from ebm_plugins.chains import advance, ahead, blocks, counts, gradient_of, join, split_single
 from ebm_plugins.config import knob
 from ebm_plugins.hookspecs import hookimpl
 from ebm_plugins.noise import Array, Noise
@@ -54,14 +54,15 @@ def sample(target: Target, config: Config, rng: Rng, x: Array) -> Iterator[Snaps
     """States after every ``config.every`` steps from ``x`` (n, dim)."""
     gradient = gradient_of(target)
     parts = blocks(target, rng, len(x))
-    states = [State(part) for part in split(x, parts)]
+    states = [State(part) for part in split_single(target, x, parts)]
+    parts = ahead(parts, [state.x for state in states], ("normal",), config.steps)
 
     def kernel(state: State, noise: Noise) -> State:
         return State(step(gradient, state.x, noise.normal(state.x), config.step_size))
 
     for count in counts(config.steps, config.every):
         states = advance(parts, states, kernel, count)
-        yield Snapshot(join(states))
+        yield Snapshot(join(states, x))
 
 
 SAMPLER = Sampler(

@@ -87,7 +87,7 @@ def sample(target: Target, config: Config, rng: Rng, x: Array) -> Iterator[Snaps
         states = advance(parts, states, kernel, count)
         with np.errstate(all="ignore"):
             squared = sum(float((state.velocity**2).sum()) for state in states)
-        yield Snapshot(join(states), {"kinetic temperature": squared / max(1, x.size)})
+        yield Snapshot(join(states, x), {"kinetic temperature": squared / max(1, x.size)})
 
 
 SAMPLER = Sampler(

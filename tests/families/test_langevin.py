@@ -87,7 +87,7 @@ def test_the_default_preset_is_confined_and_has_a_truth(registry) -> None:
     assert name == "Three wells, confined"
     made = resolve(first, registry)
     assert (made.train["confinement"], made.sampler, made.sample["step_size"], made.sample["steps"], made.seed) == (
-        0.05, "ula", 0.05, 200, 18,
+        0.05, "ula", 0.05, 200, 19,
     )  # fmt: skip
     truth = run(first, registry).truth
     assert truth.kind == "quadrature"

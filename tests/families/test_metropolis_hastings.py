@@ -178,7 +178,7 @@ SAID = {
     "Three wells, confined": "good",
     "As in the article": "warn",
     "Too timid": "bad",
-    "Too bold": "warn",
+    "Too bold": "bad",
     "The scale tunes itself": "good",
     "A lopsided proposal": "good",
     "Lopsided, and not corrected": "warn",

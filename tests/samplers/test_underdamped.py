@@ -58,7 +58,8 @@ def test_positions_on_a_gaussian_have_no_bias_at_any_stable_step(h: float) -> No
     *_, plain = ula.sample(
         gaussian(), ula.Config(step_size=h * h / 2, steps=120), np.random.default_rng(0), x
     )
-    assert np.mean(plain.value**2) > 1 + 0.9 * (1 / (1 - h * h / 4) - 1)
+    variance = 1 / (1 - h * h / 4)
+    assert np.mean(plain.value**2) == pytest.approx(variance, rel=SIGMAS * math.sqrt(2 / N))
 
 
 @pytest.mark.parametrize("friction", [0.2, 2.0, 20.0])
