@@ -33,10 +33,11 @@ def test_the_table_sorts_by_mouse_and_by_keyboard(visitor, registry):
     assert page.locator(".ebm-table [role=status]").first.text_content() == "Sorted by Family, ascending."
 
 
-def test_a_name_leads_to_its_page(visitor, registry):
+@pytest.mark.parametrize("width", [390, 1440])
+def test_a_name_leads_to_its_page(visitor, registry, width):
     """A plain click stays in the app."""
     key, family = next(iter(registry.families.items()))
-    page = visitor().open("compare", f"{TABLE} tbody a")
+    page = visitor(width=width).open("compare", f"{TABLE} tbody a")
     page.click(f"{TABLE} tbody a[href='{key}']")
     page.wait_for_url(f"**/{key}*")
     assert page.locator("[data-testid=stHeading] h1").first.text_content() == family.title

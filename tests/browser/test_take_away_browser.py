@@ -136,3 +136,18 @@ def test_a_copied_link_keeps_the_path_that_the_app_is_served_under(
     copied = page.locator("[data-testid=stCode] code").first.inner_text()
     assert copied.startswith(f"{below.url}/ebm/hopfield?")
     visitor(url=f"{below.url}/ebm").open(copied).wait_for_selector(STAGE)
+
+
+def test_a_report_prints_its_digests_whole(visitor: Callable[..., Any], registry: Any) -> None:
+    """On paper of A4, 180 mm between the margins: a digest is one line, and none is wider than its page."""
+    from ebm_plugins import report_page, runs
+
+    run = runs.run(next(iter(registry.families["hopfield"].presets.values())), registry)
+    page = visitor(width=680).page
+    page.emulate_media(media="print")
+    page.set_content(report_page.page(run, registry, "http://host/hopfield"))
+    cells = page.locator(".digests td")
+    heights = cells.evaluate_all("(cells) => cells.map((cell) => cell.getClientRects()[0].height)")
+    assert len(heights) > 5
+    assert max(heights) < 1.5 * min(heights)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 680
