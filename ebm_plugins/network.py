@@ -32,13 +32,22 @@ def silu(a: Array, order: int) -> list[Array]:
     s = _sigmoid(a)
     value = a * s
     out = [value]
-    if order:
-        out.append(s + value * (1 - s))
+    if not order:
+        return out
+    rest = 1 - s
+    first = value * rest
+    first += s
+    out.append(first)
     if order > 1:
-        slope, tilt = s * (1 - s), 1 - 2 * s
-        out.append(slope * (2 + a * tilt))
-        if order > 2:
-            out.append(slope * (3 * tilt + a * (tilt * tilt - 2 * slope)))
+        rest *= s
+        second = value * -2  # φ'' = s(1 − s)(2 + a − 2φ)
+        second += a
+        second += 2
+        second *= rest
+        out.append(second)
+    if order > 2:
+        tilt = 1 - 2 * s
+        out.append(rest * (3 * tilt + a * (tilt * tilt - 2 * rest)))
     return out
 
 
@@ -200,7 +209,9 @@ def slope(weights: Weights, x: Array, activation: Activation = silu) -> Slope:
     inputs: list[Array] = [h]
     slopes: list[list[Array]] = []
     for i in range(0, last, 2):
-        slopes.append(activation(h @ weights[i] + weights[i + 1], 2))
+        a = h @ weights[i]
+        a += weights[i + 1]
+        slopes.append(activation(a, 2))
         h = slopes[-1][0]
         inputs.append(h)
     value = (h @ weights[last] + weights[last + 1])[:, 0]
@@ -233,7 +244,9 @@ def slope_gradients(weights: Weights, done: Slope, v: Array) -> Weights:
     for i in range(last - 2, -1, -2):
         below = turned[i // 2]
         if bar is not None:
-            below += done.slopes[i // 2][1] * (bar @ weights[i + 2].T)
+            through = bar @ weights[i + 2].T
+            through *= done.slopes[i // 2][1]
+            below += through
         bar = below
         product = done.inputs[i // 2].T @ bar
         product += tangents[i // 2].T @ done.bars[i // 2]

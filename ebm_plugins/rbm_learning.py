@@ -18,15 +18,18 @@ Sources: Hinton 2002, 2012 (practical guide); Tieleman 2008; Desjardins 2010; Ch
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ebm_plugins import rbm_tempering as tempering
+from ebm_plugins.blas import alone
 from ebm_plugins.coins import bernoulli
 from ebm_plugins.rbm_core import Machine, draw_visible, hidden_probability, sweep
 from ebm_plugins.records import Array, Rng
 
+SHARED = 4_000_000  # multiplications, from which on two threads are worth their meeting
 SLIDING = 0.01  # how fast the hidden offsets follow
 LEAST_SCALE = 0.05  # of the data's standard deviation: a smaller σ would make the density grow without end
 Statistics = tuple[Array, Array, Array]
@@ -60,10 +63,11 @@ def epochs(
     particles = _particles(m, x, config, rng)
     velocity = Step(*map(np.zeros_like, (m.weights, m.visible_bias, m.hidden_bias)))
     total = config.epochs * -(-len(x) // size)
+    small = size * m.weights.size < SHARED
     done = 0
     for _ in range(config.epochs):
         order = rng.permutation(len(x))
-        with np.errstate(over="ignore", invalid="ignore"):
+        with alone() if small else nullcontext(), np.errstate(over="ignore", invalid="ignore"):
             for first in range(0, len(x), size):
                 rows = order[first : first + size]
                 end, v = desk.rows(len(rows))

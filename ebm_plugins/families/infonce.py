@@ -18,7 +18,7 @@ from typing import Literal
 
 import numpy as np
 
-from ebm_plugins import network, starts
+from ebm_plugins import network, pages, starts
 from ebm_plugins.config import Config, knob
 from ebm_plugins.families import infonce_core as core
 from ebm_plugins.families import infonce_figures as figures
@@ -132,6 +132,7 @@ def train(data: Data, config: TrainConfig, rng: Rng) -> Iterator[Snapshot]:
     state = network.moments((*f, *(g or ()), log_scale))
     size = min(config.batch, len(rows))
     losses: list[float] = []
+    pages.keep()
     for step in range(1, config.steps + 1):
         chosen = rows[batch_rng.permutation(len(rows))[:size]]
         left, right = model.pairs_of(data, chosen, config.views, batch_rng)

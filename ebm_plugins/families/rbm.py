@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ebm_plugins import ais, rbm_learning
+from ebm_plugins import ais, pages, rbm_learning
 from ebm_plugins import rbm_tempering as tempering
 from ebm_plugins.config import Config, knob
 from ebm_plugins.families import rbm_figures as figures
@@ -132,6 +132,7 @@ def train(data: Data, config: TrainConfig, rng: Rng) -> Iterator[Snapshot]:
     Raises ConfigError for data without rows or that are not finite, and for a label to leave out that is not there
     or would leave nothing.
     """
+    pages.keep()
     x, held_out = _rows(data, config)
     gaussian = not data.space.discrete
     learning, measuring = rng.spawn(2)
