@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from dashboard import web
 from dashboard.plot.heights import styles
+from ebm_plugins.palette import DARK, LIGHT
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -45,6 +46,16 @@ WIDE = (
 SMALL = '[data-testid="stMarkdownContainer"] p:has(>span[style*="0.875rem"]:only-child){line-height:1.375rem}'
 # A table in a family's words has the width of a phone.
 TABLE = '@media(max-width:640px){[data-testid="stMarkdownContainer"] :is(th,td){padding:.25rem .375rem!important;font-size:.875rem}}'
+# Streamlit's colours of code are for a white page and pale on ours: here are those that mean nothing else beside them.
+CODE = "".join(
+    f'[data-testid="stCode"] :is({parts}){{color:light-dark({LIGHT[name]},{DARK[name]})!important}}'
+    for parts, name in (
+        (".token", "ink"),
+        (".token.comment,.token.punctuation,.linenumber", "muted"),
+        (".token.string,.token.number,.token.boolean", "data"),
+        (".token.keyword,.token.function,.token.class-name", "energy"),
+    )
+)
 # A control is a label and a box; while its script comes, Streamlit shows a grey bar of 40 px in its place.
 CONTROL = ':where(.stElementContainer[class*="st-key-"]:has(>[data-testid="stSkeleton"])){min-height:4.25rem}'
 # The button that copies the link comes with the verdict, its script a moment later.
@@ -97,7 +108,7 @@ def markup() -> bytes:
         for name in scripts()
     )
     links += "".join(f'<link rel="modulepreload" crossorigin href="{url}">' for url in web.module_urls())
-    sheet = "".join((ROOM, WIDE, SMALL, TABLE, CONTROL, COPY, FORMULA, PRINT, DRAWER, styles()))
+    sheet = "".join((ROOM, WIDE, SMALL, TABLE, CODE, CONTROL, COPY, FORMULA, PRINT, DRAWER, styles()))
     return f"<style>{sheet}</style>{links}".encode()
 
 

@@ -11,6 +11,7 @@ import streamlit as st
 from dashboard import (
     for_class,
     jobs,
+    keys,
     late,
     learn,
     links,
@@ -109,8 +110,9 @@ def lab(key: str) -> None:
         status.draw(engine, visit, made, job, seat, over)
     shown: Job | None = visit.shown
     if shown is not None and shown.run is not None:
-        with below, boundary(key, "link"):
+        with below, boundary(key, "link"), st.container(horizontal=True, gap="small"):
             copy_link(take_away.full_link(engine, shown.run), key=f"{key}:copy-link")
+            keys.draw(kind(made.space), key=f"{key} keys")
         heading("What this run shows")
         tabs.draw(engine, visit, made, shown, seat)
 

@@ -170,5 +170,7 @@ def _source(made: Plan) -> None:
         except (OSError, TypeError, UnicodeDecodeError):
             text = ""
         if text and path:
-            with st.expander(f"The source of {plain(title)}: {plain(Path(path).name)}"):
-                st.code(text[:MOST_SOURCE], language="python", line_numbers=True, height=480)
+            # The box scrolls, not the code in it: what has the focus is inside, so that keys move it.
+            box = st.expander(f"The source of {plain(title)}: {plain(Path(path).name)}")
+            with box, st.container(height=480, border=False):
+                st.code(text[:MOST_SOURCE], language="python", line_numbers=True, wrap_lines=True)

@@ -75,20 +75,22 @@ def _row(engine: Engine, record: Family | Sampler) -> None:
         horizontal=True, gap="small", vertical_alignment="center", key=f"conformance {record.key}"
     ):
         st.markdown(plain(record.title), width="stretch")
-        text, colour, icon = badge(job)
-        st.badge(text, color=colour, icon=icon)  # type: ignore[arg-type]
-        if job is None or (job.over and job.error is not None):
-            st.button(
-                "Check",
-                icon=":material/play_arrow:",
-                key=f"check {record.key}",
-                type="tertiary",
-                on_click=_check,
-                args=(engine, [record]),
-                help=f"Run every check on {plain(record.title)}.",
-            )
-        elif job.over:
-            small(counted(job.results))
+        # These two stay together: on a phone they go under a long title as one.
+        with st.container(horizontal=True, gap="small", vertical_alignment="center", width="content"):
+            text, colour, icon = badge(job)
+            st.badge(text, color=colour, icon=icon)  # type: ignore[arg-type]
+            if job is None or (job.over and job.error is not None):
+                st.button(
+                    "Check",
+                    icon=":material/play_arrow:",
+                    key=f"check {record.key}",
+                    type="tertiary",
+                    on_click=_check,
+                    args=(engine, [record]),
+                    help=f"Run every check on {plain(record.title)}.",
+                )
+            elif job.over:
+                small(counted(job.results))
     if job is not None and job.error is not None:
         boundary.show(job.error, record.key, "check", job.trace)
     if job is not None and job.over and job.results:

@@ -8,7 +8,6 @@ import streamlit as st
 
 from dashboard.plot import assets
 
-HEIGHT = 42
 ICON = (
     '<svg viewBox="0 0 24 24" aria-hidden="true" fill="none" stroke="currentColor" stroke-width="2">'
     '<path d="M10 14a4 4 0 0 0 6 .5l3-3a4 4 0 0 0-6-6l-1.5 1.5"/>'
@@ -27,4 +26,4 @@ _component = st.components.v2.component(
 
 def copy_link(text: str, *, key: str) -> None:
     """*Copy link*: puts ``text`` on the visitor's clipboard."""
-    _component(key=key, data={"text": text}, height=HEIGHT)
+    _component(key=key, data={"text": text})

@@ -172,3 +172,16 @@ def test_a_closed_drawer_keeps_no_focus_and_an_open_one_gives_its_links(
     links.first.focus()
     page.keyboard.press("Enter")
     page.get_by_role("heading", level=1, name="Energy").wait_for()
+
+
+def test_the_keys_of_a_stage_are_written_down(visitor: Callable[..., Visitor]) -> None:
+    """A button under the stage lists them, each of those that its own kind has too."""
+    for family, own in (("langevin", "turn the surface"), ("hopfield", "flip or erase it")):
+        page = visitor().open(family)
+        settle(page)
+        page.get_by_role("button", name="Keys", exact=True).focus()
+        page.keyboard.press("Enter")
+        over = page.get_by_test_id("stPopoverBody")
+        over.wait_for()
+        assert "slower, faster" in over.inner_text()
+        assert own in over.inner_text()
