@@ -18,7 +18,8 @@ from ebm_plugins.families import rbm
 from ebm_plugins.rbm_core import free_energy
 from ebm_plugins.spaces import BinaryGrid
 
-RATE, BATCH, SMALL = 0.1, 100, 0.01
+BATCH, SMALL = 100, 0.01
+RATES = {28: 0.05, 8: 0.1}  # by side: few epochs then show in the machine, and chance does not drown them
 Learned = Mapping[str, Any]  # weights (V, H), visible_bias (V,), hidden_bias (H,)
 
 
@@ -43,7 +44,7 @@ def log_odds(x: Any) -> Any:
 
 
 def learned(weights: Any, visible: Any, hidden: Any) -> Learned:
-    arrays = (np.array(a, dtype=float) for a in (weights, visible, hidden))
+    arrays = (np.asarray(a).astype(float) for a in (weights, visible, hidden))
     return dict(zip(("weights", "visible_bias", "hidden_bias"), arrays, strict=True))
 
 
@@ -72,7 +73,7 @@ def ours(side: int, rows: int, hidden: int) -> Runner:
 
         def run(epochs: int) -> Any:
             config = rbm.TrainConfig(
-                hidden=hidden, method="cd", k=1, epochs=epochs, learning_rate=RATE, schedule="constant", batch=BATCH,
+                hidden=hidden, method="cd", k=1, epochs=epochs, learning_rate=RATES[side], schedule="constant", batch=BATCH,
                 centering=False, momentum=0.0, initial_weights=SMALL, every=min(epochs, 1000),
             )  # fmt: skip
             last = None
@@ -91,7 +92,7 @@ def sigmoid(a: Any) -> Any:
 
 def textbook(side: int, rows: int, hidden: int) -> Runner:
     def build() -> Callable[[int], Any]:
-        data = digits(side, rows).astype(float)
+        data, rate = digits(side, rows).astype(float), RATES[side]
         np.random.seed(2)  # noqa: NPY002 (the generator that the article draws from)
 
         def run(epochs: int) -> Any:
@@ -106,9 +107,9 @@ def textbook(side: int, rows: int, hidden: int) -> Runner:
                     q1 = sigmoid(h0 @ w.T + b)
                     v1 = (np.random.rand(*q1.shape) < q1).astype(float)  # noqa: NPY002
                     p1 = sigmoid(v1 @ w + c)
-                    w += RATE * (v0.T @ p0 - v1.T @ p1) / len(v0)
-                    b += RATE * np.mean(v0 - v1, axis=0)
-                    c += RATE * np.mean(p0 - p1, axis=0)
+                    w += rate * (v0.T @ p0 - v1.T @ p1) / len(v0)
+                    b += rate * np.mean(v0 - v1, axis=0)
+                    c += rate * np.mean(p0 - p1, axis=0)
             return learned(w, b, c)
 
         return run
@@ -130,7 +131,7 @@ def torch_cd(side: int, rows: int, hidden: int) -> Runner:
         def run(epochs: int) -> Any:
             w = SMALL * torch.randn(side * side, hidden)
             b, c = bias.clone(), torch.zeros(hidden)
-            rate = RATE / BATCH
+            rate = RATES[side] / BATCH
             for _ in range(epochs):
                 shuffled = data[torch.randperm(rows)]
                 for first in range(0, rows, BATCH):
@@ -163,7 +164,7 @@ def jax_cd(side: int, rows: int, hidden: int) -> Runner:
             q1 = jax.nn.sigmoid(h0 @ w.T + b)
             v1 = (jax.random.uniform(second, q1.shape) < q1).astype(jnp.float32)
             p1 = jax.nn.sigmoid(v1 @ w + c)
-            rate = RATE / BATCH
+            rate = RATES[side] / BATCH
             # one product of the stacked halves: faster here than the difference of two
             slope = jnp.concatenate([v0, -v1]).T @ jnp.concatenate([p0, p1])
             return (w + rate * slope, b + rate * (v0 - v1).sum(0), c + rate * (p0 - p1).sum(0)), None
@@ -193,7 +194,7 @@ def sklearn_pcd(side: int, rows: int, hidden: int) -> Runner:
 
         def run(epochs: int) -> Any:
             machine = BernoulliRBM(
-                hidden, learning_rate=RATE, batch_size=BATCH, n_iter=epochs, random_state=4
+                hidden, learning_rate=RATES[side], batch_size=BATCH, n_iter=epochs, random_state=4
             )
             machine.fit(digits(side, rows))
             return learned(machine.components_.T, machine.intercept_visible_, machine.intercept_hidden_)
