@@ -9,7 +9,7 @@ from functools import partial
 
 import streamlit as st
 
-from dashboard import controls, learn, links, studies_tab, take_away
+from dashboard import controls, kept, learn, links, studies_tab, take_away
 from dashboard.boundary import boundary
 from dashboard.controls import number
 from dashboard.job import Job
@@ -99,7 +99,7 @@ def _truth(visit: Visit, run: Run) -> None:
     if run.exactness == "descent":
         _descent(visit, run)
         return
-    found = numbers.of(run)
+    found = kept.of(run, numbers.of)
     with st.grid(NUMBERS, min_column_width=150, gap="medium"):
         low = "" if math.isnan(found.floor_high) else f"floor {shown(found.floor_middle, 3)} (median)"
         metric(
@@ -137,12 +137,12 @@ def _truth(visit: Visit, run: Run) -> None:
         small(WAY_DOWN)
     if found.reason:
         notice("info", "There is no exact answer here.", plain(found.reason))
-    panels(curves.comparison(run), visit, run, "truth")
+    panels(kept.of(run, curves.comparison), visit, run, "truth")
 
 
 def _descent(visit: Visit, run: Run) -> None:
     """What there is to say of a method that looks for low energy."""
-    found = numbers.descent(run)
+    found = kept.of(run, numbers.descent)
     each = "" if found.chains == 1 else f"mean of {number(found.chains)}"
     with st.grid(NUMBERS, min_column_width=150, gap="medium"):
         metric(
@@ -170,7 +170,7 @@ def _descent(visit: Visit, run: Run) -> None:
     small(
         "This method looks for low energy and does not sample: there is no density to hold its states against."
     )
-    panels([curves.energy_traces(run)], visit, run, "truth")
+    panels([kept.of(run, curves.energy_traces)], visit, run, "truth")
 
 
 def _training(engine: Engine, visit: Visit, made: Plan, run: Run) -> None:
@@ -250,7 +250,7 @@ def _diagnostics(visit: Visit, run: Run) -> None:
         )
     if not along:
         small(WAY_DOWN)
-    found = [curves.energy_traces(run)]
+    found = [kept.of(run, curves.energy_traces)]
     if samples and len(report.autocorrelation):
         where = "the energy" if report.worst < 0 else f"coordinate {report.worst + 1}"
         found.append(curves.lagged(report.autocorrelation, where))

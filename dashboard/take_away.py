@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 
-from dashboard import own_data
+from dashboard import kept, own_data
 from dashboard.jobs import Engine
 from dashboard.links import Visit
 from dashboard.notices import code, small
@@ -84,7 +84,7 @@ def draw(engine: Engine, visit: Visit, run: Run) -> None:
     st.markdown("### Digests")
     st.markdown(
         f"Spec {code(spec_digest(run.spec, engine.registry), 80)}  \n"
-        f"Result {code(result_digest(run), 80)}  \n"
+        f"Result {code(kept.of(run, result_digest), 80)}  \n"
         f"Environment {code(environment_tag())}"
     )
     small("The first is equal everywhere; the second wherever the environment is.")
@@ -92,7 +92,7 @@ def draw(engine: Engine, visit: Visit, run: Run) -> None:
 
 def full_link(engine: Engine, run: Run) -> str:
     """The whole address, as a stranger would open it."""
-    return root() + link.write(run.spec, engine.registry, full=True, stamp=stamp(run))
+    return root() + link.write(run.spec, engine.registry, full=True, stamp=kept.of(run, stamp))
 
 
 def root() -> str:

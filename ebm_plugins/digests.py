@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 import platform
+import weakref
 from typing import Any
 
 import numpy as np
@@ -45,9 +46,29 @@ def of_arrays(arrays: dict[str, Array | None]) -> str:
 
 
 def of_data(data: Data) -> str:
-    """SHA-256 of a dataset's rows, labels, held-out part and space."""
+    """SHA-256 of a dataset's rows, labels, held-out part and space. Of data that cannot be written to it is taken once:
+    a page asks for it at every rerun."""
+    known = _digests.get(id(data))
+    if known is not None:
+        return known
     arrays = {"x": data.x, "labels": data.labels, "test_x": data.test_x, "test_labels": data.test_labels}
-    return sha256(of_arrays(arrays).encode(), repr(data.space).encode())
+    found = sha256(of_arrays(arrays).encode(), repr(data.space).encode())
+    if not any(_writable(array) for array in arrays.values()):
+        _digests[id(data)] = found
+        weakref.finalize(data, _digests.pop, id(data), None)
+    return found
+
+
+_digests: dict[int, str] = {}
+
+
+def _writable(array: Array | None) -> bool:
+    """Whether what it holds may change: it or what it is a view of can be written to."""
+    while isinstance(array, np.ndarray):
+        if array.flags.writeable:
+            return True
+        array = array.base
+    return False
 
 
 def of_result(params: Params, states: Array) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -22,9 +23,16 @@ def picture(data: Data, row: int) -> NDArray[np.uint8] | None:
     shape = image_shape(data.space)
     if shape is None or not 0 <= row < len(data.x):
         return None
-    return pixels(
-        np.asarray(data.x[row], dtype=float).reshape(shape), cells=isinstance(data.space, BinaryGrid)
-    )
+    values = np.asarray(data.x[row], dtype=float)
+    return _picture(values.tobytes(), shape, isinstance(data.space, BinaryGrid))
+
+
+@lru_cache(maxsize=256)
+def _picture(raw: bytes, shape: tuple[int, int], cells: bool) -> NDArray[np.uint8]:
+    """Each picture is made once: a page shows the same ones at every rerun."""
+    made = pixels(np.frombuffer(raw).reshape(shape), cells=cells)
+    made.setflags(write=False)
+    return made
 
 
 def image_shape(space: Space) -> tuple[int, int] | None:
