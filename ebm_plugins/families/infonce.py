@@ -19,6 +19,7 @@ from typing import Literal
 import numpy as np
 
 from ebm_plugins import network, pages, starts
+from ebm_plugins.blas import alone
 from ebm_plugins.config import Config, knob
 from ebm_plugins.families import infonce_core as core
 from ebm_plugins.families import infonce_figures as figures
@@ -136,9 +137,10 @@ def train(data: Data, config: TrainConfig, rng: Rng) -> Iterator[Snapshot]:
     for step in range(1, config.steps + 1):
         chosen = rows[batch_rng.permutation(len(rows))[:size]]
         left, right = model.pairs_of(data, chosen, config.views, batch_rng)
-        loss, slope = model.loss_and_slopes(
-            config.loss, (f, g), log_scale, left, right, unit, config.hardness
-        )
+        with alone():
+            loss, slope = model.loss_and_slopes(
+                config.loss, (f, g), log_scale, left, right, unit, config.hardness
+            )
         losses.append(loss)
         if not config.learn_temperature:
             slope = (*slope[:-1], np.zeros(1))

@@ -13,7 +13,6 @@ import pytest
 
 from ebm_plugins import runs
 from ebm_plugins.datasets import from_arrays
-from ebm_plugins.exact import floor, total_variation
 from ebm_plugins.families import rbm, rbm_studies
 from ebm_plugins.families.rbm import FAMILY, SampleConfig, TrainConfig
 from ebm_plugins.rbm_core import free_energy, log_partition
@@ -262,75 +261,6 @@ def test_snapshots_are_not_edited_and_a_seed_repeats():
         np.testing.assert_array_equal(rest[-1].value[name], again[-1].value[name])
 
 
-# --- Sampling and clamping --------------------------------------------------------------------------------------
-
-
-def small(gaussian: bool = False) -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(4)
-    found = {
-        "weights": 1.5 * rng.normal(size=(6, 4)), "visible_bias": rng.normal(size=6),
-        "hidden_bias": rng.normal(size=4), "base_bias": np.zeros(6),
-    }  # fmt: skip
-    return {**found, "scale": rng.uniform(0.5, 1.0, 6)} if gaussian else found
-
-
-def last_states(params: Any, x: np.ndarray, sweeps: int, **options: Any) -> np.ndarray:
-    values = {k: options.pop(k) for k in ("method", "replicas", "every") if k in options}
-    stream = rbm.sample(params, SampleConfig(steps=sweeps, **values), np.random.default_rng(0), x, **options)
-    for _ in range(sweeps):
-        state = next(stream).value
-    stream.close()
-    return state
-
-
-@pytest.mark.parametrize("method", ["gibbs", "tempering"])
-@pytest.mark.parametrize("clamped", [False, True])
-def test_samples_have_the_exact_distribution_given_what_is_clamped(method, clamped):
-    """20,000 chains after 100 sweeps against enumeration, total variation under the floor's median plus
-    √(ln 10⁶/2n) (false alarm 1e-6, McDiarmid; see tests/test_rbm_core.py)."""
-    params, n = small(), 20_000
-    free = np.array([True, False, True, True, False, True]) if clamped else np.ones(6, dtype=bool)
-    start = np.tile([0.0, 1, 0, 0, 0, 1], (n, 1))
-    x = last_states(params, start, 100, method=method, replicas=4, **({"free": free} if clamped else {}))
-    np.testing.assert_array_equal(x[:, ~free], start[:, ~free])
-    inside = ((np.arange(2 ** free.sum())[:, None] >> np.arange(free.sum())[::-1]) & 1).astype(float)
-    states = np.tile(start[0], (len(inside), 1))
-    states[:, free] = inside
-    p = np.exp(-free_energy(params, states))
-    p /= p.sum()
-    index = (x[:, free] @ (1 << np.arange(free.sum())[::-1])).astype(int)
-    share = np.bincount(index, minlength=len(p)) / n
-    assert total_variation(share, p) < floor(p, n)[1] + np.sqrt(np.log(1e6) / (2 * n))
-
-
-def test_clamped_real_coordinates_keep_every_bit_and_the_rest_has_the_exact_mean():
-    """Given two of six real coordinates: the others' mean by summing over the 16 hidden states. 40,000 chains,
-    within 6 standard errors of each."""
-    params, n = small(gaussian=True), 40_000
-    free = np.array([True, True, False, True, True, False])
-    start = np.tile(np.random.default_rng(8).normal(size=6), (n, 1))
-    x = last_states(params, start, 150, free=free)
-    np.testing.assert_array_equal(x[:, ~free], start[:, ~free])
-    h = ((np.arange(16)[:, None] >> np.arange(4)[::-1]) & 1).astype(float)
-    w, b, s2 = params["weights"], params["visible_bias"], params["scale"] ** 2
-    mean = h @ w.T + b
-    logs = h @ params["hidden_bias"] + ((mean**2 - b**2) / (2 * s2))[:, free].sum(axis=1)
-    logs += ((start[0] / s2)[~free] @ w[~free]) @ h.T
-    p = np.exp(logs - logs.max())
-    p /= p.sum()
-    error = x[:, free].std(axis=0) / np.sqrt(n)
-    assert (np.abs(x[:, free].mean(axis=0) - p @ mean[:, free]) < 6 * error).all()
-
-
-def test_every_runs_as_many_sweeps_a_snapshot():
-    x = np.zeros((5, 6))
-    each = rbm.sample(small(), SampleConfig(), np.random.default_rng(0), x)
-    third = rbm.sample(small(), SampleConfig(every=3), np.random.default_rng(0), x)
-    singles = [next(each).value for _ in range(6)]
-    np.testing.assert_array_equal(next(third).value, singles[2])
-    np.testing.assert_array_equal(next(third).value, singles[5])
-
-
 # --- Presets ----------------------------------------------------------------------------------------------------
 
 
@@ -389,7 +319,10 @@ def test_one_row_and_constant_data_are_learned(space, x):
     data = from_arrays(np.array(x, dtype=float), space)
     snapshots = trained(data, hidden=3, epochs=200, every=100)
     assert all(np.isfinite(v).all() for s in snapshots for v in s.value.values())
-    states = last_states(snapshots[-1].value, np.zeros((200, 3)), 30)
+    stream = rbm.sample(
+        snapshots[-1].value, SampleConfig(every=30), np.random.default_rng(0), np.zeros((200, 3))
+    )
+    states = next(stream).value
     assert np.abs(states.mean(axis=0) - np.array(x[0])).max() < 0.35
 
 
