@@ -16,7 +16,7 @@ DASHES = ("", "8 5", "2 4", "8 4 2 4", "14 6", "14 5 2 5")  # as Plotly draws it
 _component = st.components.v2.component(
     "ebm.panel",
     html='<div class="panel"><svg class="line" height="4" aria-hidden="true"><line x1="0" x2="100%" y1="2" y2="2"/></svg>'
-    '<div class="picture" role="img"></div></div>',
+    '<div class="picture"></div></div>',
     css=(MARKUP / "panel.css").read_text(encoding="utf-8"),
     js=(MARKUP / "panel.js").read_text(encoding="utf-8"),
 )
