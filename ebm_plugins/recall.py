@@ -205,40 +205,47 @@ def _pairwise_block(
         h = net.weights[sites] @ s
     if net.thresholds.any():
         h -= net.thresholds[sites, None]
-    change = np.zeros_like(spins_here)
     if noise is None:
         # Where no cell of the block points against its field, none of them will flip.
         wrong = spins_here * h < -net.tie
         busy = np.flatnonzero(wrong.any(axis=0))
         if not len(busy):
             return np.zeros(s.shape[1], dtype=np.int64)
-        first = int(np.argmax(wrong.any(axis=1)))
     else:
-        busy, first = np.arange(s.shape[1]), 0
+        busy = np.arange(s.shape[1])
+    change = np.zeros_like(spins_here)
     if 2 * len(busy) < s.shape[1]:
-        change[:, busy] = _in_turn(net, sites, h[:, busy], spins_here[:, busy], None, first)
+        change[:, busy] = _in_turn(net, sites, h[:, busy], spins_here[:, busy], None)
     else:
-        change = _in_turn(net, sites, h, spins_here, noise, first)
+        change = _in_turn(net, sites, h, spins_here, noise)
     s[sites] = spins_here + change
     if overlaps is not None:
         overlaps += here @ change
     return np.asarray(np.count_nonzero(change, axis=0))
 
 
-def _in_turn(net: Network, sites: Array, h: Array, s: Array, noise: Array | None, first: int) -> Array:
-    """(b, n) the changes of a block of cells visited one after another, from the fields h (b, n) before it."""
+def _in_turn(net: Network, sites: Array, h: Array, s: Array, noise: Array | None) -> Array:
+    r"""(b, n) the changes of a block of cells visited one after another, from the fields h (b, n) before it.
+
+    With J the couplings inside the block and L their part below the diagonal, the j-th cell sees
+    :math:`(h - Ls)_j + \sum_{i<j} L_{ji} s'_i`: one product with what stands in the rows of [s'; h − Ls]. It takes the
+    sign of that; a tie, which counts for the old sign, has been added beforehand.
+    """
     assert net.weights is not None
-    coupling = net.weights[np.ix_(sites, sites)]
-    change, reverse, tie = np.zeros_like(s), -2 * s, -net.tie
-    for j in range(first, len(sites)):
-        field = coupling[j, first:j] @ change[first:j]
-        field += h[j]
-        if noise is None:
-            field *= s[j]
-            np.multiply(reverse[j], field < tie, out=change[j])
-        else:
-            change[j] = _drawn(field, noise[j]) - s[j]
-    return change
+    below = np.tril(net.weights[np.ix_(sites, sites)], -1)
+    size = len(sites)
+    seen = np.concatenate([below, np.eye(size, dtype=below.dtype)], axis=1)
+    rows = np.zeros((2 * size, s.shape[1]), dtype=s.dtype)
+    new, rest = rows[:size], rows[size:]
+    np.subtract(h, below @ s, out=rest)
+    if noise is None:
+        # Integers, which float32 holds to the half, are further than that from every tie.
+        rest += s * s.dtype.type(0.5 if s.dtype == np.float32 else net.tie)
+    one, field = s.dtype.type(1), np.empty_like(s[0])
+    for j in range(size):
+        np.dot(seen[j], rows, out=field)
+        np.copysign(one, field if noise is None else field - noise[j], out=new[j], casting="same_kind")
+    return np.asarray(new - s)
 
 
 def _dense_block(
