@@ -73,12 +73,13 @@ class Noise:
 
 def space(kinds: Sequence[Kind], x: Array, steps: int) -> list[Array]:
     """Room for what so many steps draw, chains last: normals (steps, dim, n) for the chains ``x`` (n, dim), uniforms
-    (steps, n). In memory a row of normals is what a row of ``x`` is, a coordinate or a chain."""
+    (steps, n). In memory a row of normals is a chain, or a coordinate where float32 ``x`` has those in one piece."""
     n, dim = x.shape
     dtype = np.float32 if x.dtype == np.float32 else np.float64
-    shapes = {"normal": (steps, n, dim) if x.flags.c_contiguous else (steps, dim, n), "uniform": (steps, n)}
+    by_chain = dtype == np.float64 or x.flags.c_contiguous
+    shapes = {"normal": (steps, n, dim) if by_chain else (steps, dim, n), "uniform": (steps, n)}
     out = [np.empty(shapes[kind], dtype=dtype) for kind in kinds]
-    return [a.swapaxes(1, 2) if a.ndim == 3 and x.flags.c_contiguous else a for a in out]
+    return [a.swapaxes(1, 2) if a.ndim == 3 and by_chain else a for a in out]
 
 
 def _double(generator: np.random.Generator, out: Sequence[Array]) -> None:

@@ -128,6 +128,14 @@ def fields(net: Network, s: Array) -> Array:
     return h
 
 
+def energies(net: Network, s: Array) -> Array:
+    """E (n,) of the spins s (N, n) under pairwise weights: −½ s·h + ½ θ·s, from the fields h."""
+    halves = (s * fields(net, s)).sum(axis=0, dtype=float)
+    if net.thresholds.any():
+        halves -= net.thresholds @ s
+    return np.asarray(-0.5 * halves / net.scale)
+
+
 def local_fields(params: Params, x: Array) -> Array:
     """h (n, N) of the states x (n, N) in 0 or 1, in the units of the energy."""
     net = network(params)

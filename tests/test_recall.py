@@ -280,3 +280,15 @@ def test_weights_under_which_nothing_ever_rests_are_reported_not_waited_for():
     chase["weights"] = np.array([[0.0, 1.0], [-1.0, 0.0]])
     with pytest.raises(RuntimeError, match="symmetric"):
         settle(chase, np.array([[1.0, 0.0]]), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("rule", RULES[:3])
+@pytest.mark.parametrize("threshold", [0.0, 0.3])
+def test_energies_from_the_fields_are_the_energies(rule, threshold):
+    xi = coins(6, 40)
+    params = memorise(rule, xi, threshold=threshold)
+    x = np.random.default_rng(1).integers(0, 2, (25, 40)).astype(float)
+    net = network(params)
+    np.testing.assert_allclose(
+        recall.energies(net, columns(net, x)), energy(params, x), rtol=1e-10, atol=1e-10
+    )

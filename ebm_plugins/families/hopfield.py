@@ -29,6 +29,7 @@ from ebm_plugins.memories import PAIRWISE, energy, frame, hebb, memorise, storke
 from ebm_plugins.recall import (
     Network,
     columns,
+    energies,
     flip_by_flip,
     local_fields,
     network,
@@ -226,8 +227,9 @@ def _glauber(net: Network, s: Array, sites: Array, temperature: float, rng: Rng)
 
 def _measured(params: Params, net: Network, s: Array, value: Array, flips: Array) -> dict[str, float]:
     overlaps = net.patterns @ s / len(s)
+    found_energies = energy(params, value) if net.weights is None else energies(net, s)
     found = {
-        "energy": float(energy(params, value).mean()),
+        "energy": float(found_energies.mean()),
         "flips": float(flips.mean()),
         "overlap": float(np.abs(overlaps).max(axis=0).mean()),
     }
