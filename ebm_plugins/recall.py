@@ -24,6 +24,7 @@ Sources: Hopfield (1982); Glauber (1963); Amit, Gutfreund, Sompolinsky (1985); S
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -80,10 +81,11 @@ def network(params: Params) -> Network:
     if rule in PAIRWISE:
         weights = np.asarray(params["weights"], dtype=float)
         if rule == "hebb":
-            scale, low_rank = float(size), 2 * count < size
-            weights, thresholds = np.rint(weights * size), thresholds * size
+            scale, low_rank, thresholds = float(size), 2 * count < size, thresholds * size
             if not thresholds.any() and count * size < EXACT_FLOAT32:
                 patterns, weights = patterns.astype(np.float32), weights.astype(np.float32)
+            weights = weights * weights.dtype.type(size)
+            np.rint(weights, out=weights)
     elif rule == "dense-polynomial":
         degree = int(params["order"])
         m = np.arange(-size - 1, size + 2) / size
@@ -232,6 +234,12 @@ def _pairwise_block(
     return np.asarray(np.count_nonzero(change, axis=0))
 
 
+@functools.cache
+def _template(size: int, dtype: str) -> tuple[Array, Array]:
+    """[0, I] (b, 2b), and ones below the diagonal (b, b)."""
+    return np.eye(size, 2 * size, size, dtype=dtype), np.tri(size, k=-1, dtype=dtype)
+
+
 def _in_turn(net: Network, sites: Array, h: Array, s: Array, noise: Array | None) -> Array:
     r"""(b, n) the changes of a block of cells visited one after another, from the fields h (b, n) before it.
 
@@ -240,9 +248,10 @@ def _in_turn(net: Network, sites: Array, h: Array, s: Array, noise: Array | None
     sign of that; a tie, which counts for the old sign, has been added beforehand.
     """
     assert net.weights is not None
-    below = np.tril(net.weights[np.ix_(sites, sites)], -1)
     size = len(sites)
-    seen = np.concatenate([below, np.eye(size, dtype=below.dtype)], axis=1)
+    seen, earlier = _template(size, s.dtype.char)
+    seen = seen.copy()
+    below = np.multiply(net.weights[sites[:, None], sites], earlier, out=seen[:, :size])
     rows = np.zeros((2 * size, s.shape[1]), dtype=s.dtype)
     new, rest = rows[:size], rows[size:]
     np.subtract(h, below @ s, out=rest)
@@ -250,9 +259,12 @@ def _in_turn(net: Network, sites: Array, h: Array, s: Array, noise: Array | None
         # Integers, which float32 holds to the half, are further than that from every tie.
         rest += s * s.dtype.type(0.5 if s.dtype == np.float32 else net.tie)
     one, field = s.dtype.type(1), np.empty_like(s[0])
-    for j in range(size):
-        np.dot(seen[j], rows, out=field)
-        np.copysign(one, field if noise is None else field - noise[j], out=new[j], casting="same_kind")
+    for j, (sees, spin) in enumerate(zip(seen, new, strict=True)):
+        np.dot(sees, rows, field)
+        if noise is None:
+            np.copysign(one, field, spin)
+        else:
+            spin[:] = _drawn(field, noise[j])
     return np.asarray(new - s)
 
 
