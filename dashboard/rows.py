@@ -48,16 +48,25 @@ def _pills(
     help: str,
 ) -> None:
     hold(key, [r for r in chosen if r < len(data.x)])
+    labels = _labels(data)
     st.pills(
         title, range(len(data.x)), selection_mode="multi", key=key, help=help, width="stretch",
-        format_func=lambda r: _label(data, r), on_change=guard(key, lambda: _changed(key, change)),
+        format_func=labels.__getitem__, on_change=guard(key, lambda: _changed(key, change)),
     )  # fmt: skip
 
 
-def _label(data: Data, row: int) -> str:
-    """A row's name behind its picture."""
-    name, shown = plain(row_name(data, row)), picture(data, row)
-    return name if shown is None else f"![{name}]({_inline(shown.tobytes(), shown.shape)}) {name}"
+def _labels(data: Data) -> list[str]:
+    """Each row's name behind its picture. Streamlit tells options apart by their labels alone, so that one of several
+    rows with the same name bears its number too."""
+    names = [plain(row_name(data, row)) for row in range(len(data.x))]
+    labels = []
+    for row, name in enumerate(names):
+        shown = picture(data, row)
+        label = name if names.count(name) == 1 else f"{name} ({row})"
+        labels.append(
+            label if shown is None else f"![{name}]({_inline(shown.tobytes(), shown.shape)}) {label}"
+        )
+    return labels
 
 
 @lru_cache(maxsize=256)

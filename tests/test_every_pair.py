@@ -113,7 +113,10 @@ def test_the_agreement_can_fail() -> None:
 def test_a_model_with_a_gradient_and_no_energy_runs_or_names_the_sampler(sampler: str) -> None:
     """As a score network: what follows the gradient alone runs; what compares energies is refused at its control."""
     silent = replace(
-        REGISTRY.families["langevin"], energy=lambda params, x: np.full(len(x), np.nan), box=None
+        REGISTRY.families["langevin"],
+        energy=lambda params, x: np.full(len(x), np.nan),
+        box=None,
+        single_precision=None,
     )
     registry = replace(REGISTRY, families={**REGISTRY.families, "langevin": silent})
     record = registry.samplers[sampler]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+import toy_families as cases
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,10 +15,6 @@ from ebm_plugins.link import parse, preset_of, write
 from ebm_plugins.plans import offered_samplers
 from ebm_plugins.registry import Registry
 from ebm_plugins.runs import resolve
-
-_spec = importlib.util.spec_from_file_location("runs_cases", Path(__file__).with_name("test_runs.py"))
-cases = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(cases)
 
 DOTS = starts.pack(np.array([[0.5, -1.0], [2.0, 2.0]]), Plane())
 BOWL = replace(

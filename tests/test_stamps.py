@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+import toy_families as cases
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ebm_plugins import RunSpec, digests
 from ebm_plugins import stamps as module
 from ebm_plugins.link import parse, write
-from ebm_plugins.runs import run
+from ebm_plugins.runs import run, spec_digest
 from ebm_plugins.stamps import compare, read_stamp, stamp
 
-_spec = importlib.util.spec_from_file_location("stamps_cases", Path(__file__).with_name("test_runs.py"))
-cases = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(cases)
 REGISTRY = cases.REGISTRY
 
 
@@ -67,7 +63,7 @@ def test_any_text_is_a_stamp_or_is_none(text):
 
 
 def test_a_link_without_results_says_so(author):
-    v = "0.1.0_" + cases.spec_digest(author.spec, REGISTRY)[:16]
+    v = "0.1.0_" + spec_digest(author.spec, REGISTRY)[:16]
     assert compare(read_stamp(v), author, REGISTRY).status == "unknown"
 
 

@@ -83,9 +83,10 @@ def rank_test(
     ``x`` (n, dim) are independent exact draws; ``walk(x, rng)`` are the states after each of L steps. Each draw is put
     at a uniform place of a chain that is run both ways from it: by reversibility that is a stationary chain, and the
     rank in it of the draw's own value of an order (energy, a coordinate ...) is uniform on 0 … L. The draws are shared
-    out among the orders.
+    out among the orders. They are rounded to single precision first: a kernel that works in it keeps a state that it
+    does not leave so, which has to tie with where it began.
     """
-    n = len(x)
+    n, x = len(x), x.astype(np.float32).astype(x.dtype)
     ways = [np.stack([x, *walk(x.copy(), rng)]) for _ in range(2)]
     length = len(ways[0])
     place = rng.integers(0, length, n)
