@@ -26,15 +26,20 @@ def _one_thread() -> Iterator[None]:
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     rows = race.table([result.as_json() for result in race.FINISHED])
-    if not rows:
-        return
-    terminalreporter.section("ratios: how many times as long as ours (medians over rounds)")
-    rows.insert(0, ("work", "against", "ratio", "required", "stretch", ""))
-    widths = [max(len(row[i]) for row in rows) for i in range(6)]
+    if rows:
+        terminalreporter.section("ratios: how many times as long as ours (medians over rounds)")
+        _write(terminalreporter, [("work", "against", "ratio", "required", "stretch", ""), *rows])
+        terminalreporter.write_line(f"appended to {race.results_file()}")
+    for found in race.PAGES:
+        terminalreporter.section("pages: ratios to an empty Streamlit app")
+        _write(terminalreporter, race.page_table(found))
+
+
+def _write(terminalreporter: Any, rows: list[tuple[str, ...]]) -> None:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
         cells = [
-            cell.rjust(w) if 2 <= i <= 4 else cell.ljust(w)
-            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+            cell.rjust(w) if cell[:1].isdigit() else cell.ljust(w)
+            for cell, w in zip(row, widths, strict=True)
         ]
         terminalreporter.write_line("  ".join(cells).rstrip())
-    terminalreporter.write_line(f"appended to {race.results_file()}")

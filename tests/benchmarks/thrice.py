@@ -26,6 +26,7 @@ import race  # noqa: E402
 
 PAGE = ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- races: written by tests/benchmarks/thrice.py -->", "<!-- end of races -->"
+BEGIN_PAGES, END_PAGES = "<!-- pages: written by tests/benchmarks/thrice.py -->", "<!-- end of pages -->"
 FILES = (
     "rbm_784x500", "rbm_64x128", "block_gibbs", "recall_speed", "metropolis_speed", "ula_10k", "ula_1m", "dsm_speed",
     "infonce_speed", "ais_speed",
@@ -54,7 +55,18 @@ def main() -> None:
                 if done.returncode:
                     print(f"{name} failed: it is not in the table of this run", file=sys.stderr)
     runs = [json.loads(line) for line in race.results_file().read_text(encoding="utf-8").splitlines()]
-    PAGE.write_text(replaced(PAGE.read_text(encoding="utf-8"), runs, options.runs), encoding="utf-8")
+    PAGE.write_text(pages(replaced(PAGE.read_text(encoding="utf-8"), runs, options.runs)), encoding="utf-8")
+
+
+def pages(page: str) -> str:
+    """The page with the table of the last time that test_pages ran here; as it was where it never did."""
+    file = race.results_file().with_name("pages.jsonl")
+    if not file.is_file():
+        return page
+    head, *body = race.page_table(json.loads(file.read_text(encoding="utf-8").splitlines()[-1]))
+    lines = ["| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *body)]
+    before, rest = page.split(BEGIN_PAGES)
+    return f"{before}{BEGIN_PAGES}\n" + "\n".join(lines) + f"\n{END_PAGES}{rest.split(END_PAGES)[1]}"
 
 
 def replaced(page: str, runs: list[dict[str, Any]], most: int) -> str:
