@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dashboard.plot.template import TEMPLATE
-from ebm_plugins import palette, rasters, views
+from ebm_plugins import moments, palette, rasters, views
 from ebm_plugins.palette import DARK, LIGHT
 from ebm_plugins.records import Run
 from ebm_plugins.spaces import BinaryGrid, Pairs, Plane, Space, Vectors
@@ -58,7 +58,7 @@ def export(run: Run) -> Figure:
 
     chosen = views.thin_frames(len(run.sampling.frames), 1, MOST_FRAMES)
     drawing = _drawing(run.space, run, chosen)
-    steps = np.asarray(run.sampling.steps)[chosen] * int(getattr(run.configs.sample, "every", 1) or 1)
+    steps = moments.reached(run.configs.sample, np.asarray(run.sampling.steps)[chosen])
     names = [str(int(step)) for step in steps]
     figure = go.Figure(data=[trace | _nested(_colours(paint, LIGHT)) for trace, paint in drawing.traces])
     for index, last in zip(drawing.moves, drawing.frames[-1], strict=True):

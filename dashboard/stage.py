@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from dashboard.exports import export
-from ebm_plugins import starts, views
+from ebm_plugins import moments, starts, views
 from ebm_plugins.palette import LIGHT
 from ebm_plugins.records import Run
 from ebm_plugins.spaces import BinaryGrid, Pairs, Plane, Space, Vectors
@@ -53,8 +53,7 @@ def legend(run: Run) -> list[tuple[str, str, str]]:
 
 
 def _common(run: Run) -> dict[str, Any]:
-    every = int(getattr(run.configs.sample, "every", 1) or 1)
-    steps = np.asarray(run.sampling.steps, dtype=np.int64) * every
+    steps = _common_steps(run)
     kept, count = run.sampling.frames.shape[:2]
     return {
         "dim": run.space.dim,
@@ -229,8 +228,7 @@ def _chosen(run: Run, chosen: np.ndarray[Any, Any]) -> dict[str, Any]:
 
 
 def _common_steps(run: Run) -> np.ndarray[Any, Any]:
-    every = int(getattr(run.configs.sample, "every", 1) or 1)
-    return np.asarray(run.sampling.steps, dtype=np.int64) * every
+    return moments.reached(run.configs.sample, np.asarray(run.sampling.steps, dtype=np.int64))
 
 
 def _drawn(run: Run) -> bool:

@@ -15,7 +15,7 @@ from dashboard.jobs import Engine
 from dashboard.links import Visit
 from dashboard.notices import code, notice, plain, powers, small
 from dashboard.plot import figure
-from ebm_plugins import ConfigError, PluginError, curves, starts
+from ebm_plugins import ConfigError, PluginError, curves, moments, starts
 from ebm_plugins.plans import Plan, broken_datasets
 from ebm_plugins.records import Family
 from ebm_plugins.registry import Registry
@@ -151,7 +151,9 @@ def _progress(engine: Engine, visit: Visit, made: Plan, job: Job, seat: str) -> 
     values = {name: series for name, series in job.metrics.items() if len(series) > 1}
     if job.phase == "train" and values:
         name = next(iter(values))
-        fig = curves.metric_curve(words(name), list(values[name]), *unit(made.train_config), "training step")
+        fig = curves.metric_curve(
+            words(name), list(values[name]), unit(made.train_config)[0], made.train_config, "training step"
+        )
         figure(fig, key=f"{visit.family}:live", height=200, alt=f"{words(name)} so far")
 
 
@@ -175,9 +177,9 @@ def headline(job: Job, made: Plan) -> str:
     phase = PHASES.get(job.phase, "Starting")
     if job.phase not in ("train", "sample"):
         return phase
-    name, every = unit(made.train_config if job.phase == "train" else made.sample_config)
-    of = f" of {number(job.total * every)}" if job.total else ""
-    return f"{phase}, {name} {number(job.step * every)}{of}"
+    config = made.train_config if job.phase == "train" else made.sample_config
+    of = f" of {number(moments.reached(config, job.total))}" if job.total else ""
+    return f"{phase}, {unit(config)[0]} {number(moments.reached(config, job.step))}{of}"
 
 
 def time_left(seconds: float | None) -> str:
@@ -196,11 +198,11 @@ def _stopped(engine: Engine, visit: Visit, made: Plan, job: Job) -> None:
     assert job.run is not None
     spec, parts = job.run.spec, []
     if spec.train_stop is not None:
-        name, every = unit(made.train_config)
-        parts.append(f"training after {name} {number(spec.train_stop * every)}")
+        after = moments.reached(made.train_config, spec.train_stop)
+        parts.append(f"training after {unit(made.train_config)[0]} {number(after)}")
     if spec.sample_stop is not None:
-        name, every = unit(made.sample_config)
-        parts.append(f"sampling after {name} {number(spec.sample_stop * every)}")
+        after = moments.reached(made.sample_config, spec.sample_stop)
+        parts.append(f"sampling after {unit(made.sample_config)[0]} {number(after)}")
     with st.container(
         border=True, horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
     ):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import streamlit as st
 
 from dashboard import controls, kept, learn, links, studies_tab, take_away
@@ -17,6 +18,7 @@ from dashboard.jobs import Engine
 from dashboard.links import Visit
 from dashboard.notices import notice, plain, small
 from dashboard.plot import figure
+from dashboard.plot.figures import Click
 from dashboard.plot.heights import across
 from dashboard.stage import stage_key
 from dashboard.status import unit
@@ -83,7 +85,14 @@ def shown(value: float, digits: int) -> str:
     return f"{value:.{digits}f}".replace("-", "−")
 
 
-def panels(found: list[Panel], visit: Visit, run: Run, tab: str, height: int = 250) -> None:
+def panels(
+    found: list[Panel],
+    visit: Visit,
+    run: Run,
+    tab: str,
+    height: int = 250,
+    on_click: Callable[[Click], None] | None = None,
+) -> None:
     """Figures side by side with their titles; those whose x axis is the run's time mark the moment on the stage."""
     key = f"{visit.family}:{tab}"
     for first in range(0, len(found), 2):
@@ -92,7 +101,9 @@ def panels(found: list[Panel], visit: Visit, run: Run, tab: str, height: int = 2
             with column:
                 st.markdown(f"### {panel.title}")
                 mark = moments.cursor(panel.figure, run, stage_key(visit.family))
-                figure(panel.figure, key=f"{key} {first + index}", height=height, alt=panel.alt, cursor=mark)
+                figure(
+                    panel.figure, key=f"{key} {first + index}", height=height, alt=panel.alt, cursor=mark, on_click=on_click
+                )  # fmt: skip
 
 
 def _truth(visit: Visit, run: Run) -> None:
@@ -179,13 +190,13 @@ def _training(engine: Engine, visit: Visit, made: Plan, run: Run) -> None:
     if training.diverged is not None:
         notice(
             "bad",
-            f"Diverged at {name} {number(training.diverged * every)}.",
+            f"Diverged {'at' if every == 1 else 'by'} {name} {number(moments.reached(made.train_config, training.diverged + 1))}.",
             "The last good params are used.",
         )
     found = [
         Panel(
             plain(controls.words(title)),
-            curves.metric_curve(curves.metric_unit(title), values, name, every, "training step"),
+            curves.metric_curve(curves.metric_unit(title), values, name, made.train_config, "training step"),
             f"{title} against {name}.",
         )
         for title, values in training.metrics.items()
@@ -193,7 +204,11 @@ def _training(engine: Engine, visit: Visit, made: Plan, run: Run) -> None:
     total = max(length_of(made.train_config) or 0, training.count)
     if total > training.count > 1:  # what is not learned yet, or no more, keeps its room
         for panel in found:
-            panel.figure["layout"]["xaxis"]["range"] = [every, every * total]
+            panel.figure["layout"]["xaxis"]["range"] = [
+                moments.reached(made.train_config, 1),
+                moments.reached(made.train_config, total),
+            ]
+    press: Callable[[Click], None] | None = None
     if total > 1:
         knob = Knob(
             name="train_stop", kind="int", default=total, title=f"Sample from the model after {name}" if every == 1 else "Sample from the model after snapshot", ge=1, le=total,
@@ -206,11 +221,23 @@ def _training(engine: Engine, visit: Visit, made: Plan, run: Run) -> None:
                 visit, engine.registry, replace(visit.spec, train_stop=None if value >= total else int(value))
             )
 
+        def pressed(click: Click) -> None:
+            """To the snapshot nearest to where a curve was pressed, as the slider does."""
+            steps = moments.reached(made.train_config, np.arange(1, total + 1))
+            nearest = 1 + int(np.abs(steps - float(click["x"])).argmin())
+            if nearest != training.count:
+                rewind("train_stop", nearest)
+
+        press = pressed
+
         with st.container(width=420, key=across(f"{visit.family} rewind", 420)):
             controls.control(knob, training.count, f"{visit.family}.rewind", rewind)
     if found:
-        small("The line marks what the stage samples from.")
-    panels(found, visit, run, "training")
+        small(
+            "The line marks the model that the stage samples from"
+            + (": press a curve to sample from another." if press else ".")
+        )
+    panels(found, visit, run, "training", on_click=press)
     if not found:
         small("This family reports no metrics while it learns.")
 

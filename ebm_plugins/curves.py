@@ -32,13 +32,13 @@ class Panel(NamedTuple):
 
 
 def metric_curve(
-    name: str, values: Sequence[float] | NDArray[Any], unit: str, every: int = 1, axis: str = "snapshot"
+    name: str, values: Sequence[float] | NDArray[Any], unit: str, config: Any = None, axis: str = "snapshot"
 ) -> dict[str, Any]:
-    """One metric against the step (``every`` of them a snapshot), thinned to what can be seen. ``axis`` says what of the
-    run x counts: one of :data:`ebm_plugins.moments.AXES`."""
+    """One metric against the steps that ``config`` had done by each snapshot, or the snapshot without one, thinned to what
+    can be seen. ``axis`` says what of the run x counts: one of :data:`ebm_plugins.moments.AXES`."""
     y = np.asarray(values, dtype=float)
     chosen = np.unique(np.linspace(0, max(0, len(y) - 1), min(len(y), MOST_POINTS)).astype(int))
-    x = every * np.arange(1, len(y) + 1)[chosen]
+    x = moments.reached(config, chosen + 1)
     line = {"color": LIGHT["model"], "width": 2.25}
     hover = f"%{{y:.4g}}<br>{unit} %{{x}}<extra></extra>"
     trace = {"type": "scatter", "mode": "lines", "x": x, "y": y[chosen], "line": line, "hovertemplate": hover}
@@ -191,10 +191,9 @@ def energy_traces(run: Run, most: int = 12) -> Panel:
     """Energy of the first few chains against the snapshot."""
     energies = np.asarray(run.sampling.energies, dtype=float)[:, :most]
     rows = np.unique(np.linspace(0, len(energies) - 1, min(len(energies), 600)).astype(int))
-    every = int(getattr(run.configs.sample, "every", 1) or 1)
     data = [
         {
-            "type": "scatter", "mode": "lines", "x": rows * every, "y": energies[rows, chain],
+            "type": "scatter", "mode": "lines", "x": moments.reached(run.configs.sample, rows), "y": energies[rows, chain],
             "line": {"color": LIGHT["energy"], "width": 1.25}, "opacity": 0.55,
             "hovertemplate": f"%{{y:.2f}}<br>step %{{x}}, chain {chain + 1}<extra></extra>",
         }

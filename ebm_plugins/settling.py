@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ebm_plugins import minima
+from ebm_plugins import minima, moments
 from ebm_plugins.records import Array, Run
 
 State = Literal["settled", "moving", "apart", "unknown"]
@@ -55,7 +55,7 @@ def standing(run: Run) -> NDArray[np.bool_]:
     began by chance; none are named in a run of fewer than :data:`LONG` steps."""
     frames = np.asarray(run.sampling.frames)
     frames = frames if run.free is None else frames[:, :, run.free]
-    steps = (len(run.sampling.traces) - 1) * int(getattr(run.configs.sample, "every", 1) or 1)
+    steps = moments.reached(run.configs.sample, len(run.sampling.traces) - 1)
     if run.space.discrete or steps < LONG or len(frames) < 2:
         return np.zeros(frames.shape[1], dtype=bool)
     return np.asarray((frames[1:] == frames[0]).all(axis=(0, 2)))

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ebm_plugins import recalled, settling
+from ebm_plugins import moments, recalled, settling
 from ebm_plugins.records import Array, Run
 from ebm_plugins.wording import count, join, number, percent, plural, power, ratio, told_apart
 
@@ -180,7 +180,7 @@ def _diverged(run: Run, explain: str) -> Verdict:
     if step <= 1:
         shown = "The start is shown." if step == 1 else "The start itself has no finite energy."
     else:
-        shown = f"The last good step, {count((step - 1) * every)}, is shown."
+        shown = f"The last good step, {count(moments.reached(run.configs.sample, step - 1))}, is shown."
     stepped = hasattr(run.configs.sample, "step_size")
     begun = float(np.abs(np.asarray(run.sampling.frames[0], dtype=float)).max(initial=0.0))
     if begun > FARTHEST:
@@ -195,7 +195,11 @@ def _diverged(run: Run, explain: str) -> Verdict:
             "The states or their energy left the range of numbers.", "Try a smaller step." if stepped else ""
         )
     by = "at" if every == 1 else "by"
-    return Verdict("bad", f"Diverged {by} step {count(step * every)}.", join(cause, shown, explain))
+    return Verdict(
+        "bad",
+        f"Diverged {by} step {count(moments.reached(run.configs.sample, step))}.",
+        join(cause, shown, explain),
+    )
 
 
 def _mixing(run: Run) -> str:
@@ -305,7 +309,7 @@ def _more_steps(run: Run) -> str:
 
 def _steps(run: Run) -> int:
     """How many steps each chain has taken."""
-    return (len(run.sampling.traces) - 1) * int(getattr(run.configs.sample, "every", 1) or 1)
+    return moments.reached(run.configs.sample, len(run.sampling.traces) - 1)
 
 
 def _whole(run: Run, found: Comparison) -> str:

@@ -46,7 +46,7 @@ def figure(
     (a marker, a bar, a heatmap's cell, a line) is passed to ``on_click`` before the page runs again, and
     returned: ``{"x", "y", "z", "trace", "point", "customdata"}``. None when there was no click.
     ``cursor`` marks a moment (see :func:`ebm_plugins.moments.cursor`); one that follows a stage also takes it to where
-    the figure is pressed, all in the browser.
+    the figure is pressed, all in the browser. A press beside a mark that stands is passed to ``on_click`` as ``{"x"}``.
     """
     spec = fig if isinstance(fig, Mapping) else fig.to_plotly_json()
     layout, said = lifted(spec.get("layout", {}))

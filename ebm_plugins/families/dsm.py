@@ -135,7 +135,7 @@ class SampleConfig(Config):
 
 
 def train(data: Data, config: TrainConfig, rng: Rng) -> Iterator[Snapshot]:
-    """Adam on the chosen loss; a snapshot before the first step and one every ``config.every`` steps.
+    """Adam on the chosen loss; a snapshot every ``config.every`` steps, and one at the end.
 
     Metrics: ``loss``, the chosen one over the last steps; ``denoising loss`` on data and ``held-out denoising loss``,
     weight σ² and the same noise at every snapshot, so that they compare; ``score error`` against the closed form

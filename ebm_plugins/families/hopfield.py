@@ -176,7 +176,8 @@ def _stability(params: Params) -> dict[str, float]:
 def sample(
     params: Params, config: SampleConfig, rng: Rng, x: Array, free: NDArray[np.bool_] | None = None
 ) -> Iterator[Snapshot]:
-    """Update the states x (n, N); yields after every ``config.every`` steps.
+    """Update the states x (n, N); yields after every ``config.every`` steps, the last time after what is left
+    of ``config.steps``.
 
     The asynchronous and the synchronous update end once nothing moves any more, with at least one snapshot.
     ``free`` (N,) says which cells may move. Metrics: mean ``energy``, ``flips`` a state since the last snapshot,
@@ -186,7 +187,7 @@ def sample(
     net = network(params)
     s = columns(net, x)
     sites = np.arange(len(s)) if free is None else np.flatnonzero(free)
-    moves = _moves(net, s, sites, config, rng)
+    moves = islice(_moves(net, s, sites, config, rng), config.steps)
     started = False
     while True:
         flips, steps = np.zeros(s.shape[1], dtype=np.int64), 0

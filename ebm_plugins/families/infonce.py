@@ -13,7 +13,6 @@ Robinson et al. 2021.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import count
 from typing import Literal
 
 import numpy as np
@@ -210,7 +209,8 @@ def _step(
 
 
 def sample(params: Params, config: SampleConfig, rng: Rng, x: Array) -> Iterator[Snapshot]:
-    """Draw each state's key anew from the softmax of −E/T over the bank's keys; ``config.every`` times a snapshot.
+    """Draw each state's key anew from the softmax of −E/T over the bank's keys; ``config.every`` times a snapshot, the
+    last time what is left of ``config.steps``.
 
     The queries stay. Blank ones (all zeros) become held-out queries of the bank, in turn. Metrics: mean ``energy``
     and, of bank queries, ``own`` (share of draws that are the query's own key).
@@ -225,9 +225,9 @@ def sample(params: Params, config: SampleConfig, rng: Rng, x: Array) -> Iterator
     cumulative /= cumulative[:, -1:]
     known = asked >= 0
     own = params["bank_own"][asked[known]]
-    for step in count(1):
+    for step in range(1, config.steps + 1):
         uniform = rng.random(len(x))
-        if step % config.every:
+        if step % config.every and step != config.steps:
             continue
         drawn = (uniform[:, None] >= cumulative[which]).sum(axis=1)
         metrics = {"energy": float(-table[which, drawn].mean())} if len(x) else {}

@@ -11,6 +11,7 @@ from ebm_plugins.families import infonce_core as core
 from ebm_plugins.families import infonce_model as model
 from ebm_plugins.families.hopfield_figures import blank, message, note
 from ebm_plugins.families.infonce_studies import curves
+from ebm_plugins.moments import reached
 from ebm_plugins.palette import CATEGORIES_LIGHT, ENERGY_LIGHT, LIGHT, scale
 from ebm_plugins.records import Array, Run
 from ebm_plugins.spaces import Pairs, Vectors
@@ -69,8 +70,6 @@ def embedding(run: Run) -> Figure:
     chosen = np.unique(np.linspace(0, len(frames) - 1, min(MOMENTS, len(frames))).round().astype(int))
     mean, axes = principal_axes(model.embed(frames[-1], rows))
     places = [project(model.embed(frames[i], rows), mean, axes).round(4) for i in chosen]
-    every = int(getattr(run.configs.train, "every", 1))
-    last = int(getattr(run.configs.train, "steps", 0))
     kinds = np.zeros(len(rows), dtype=int)
     text = np.full(len(rows), "•")
     if labels is not None:
@@ -95,7 +94,7 @@ def embedding(run: Run) -> Figure:
     )
     figure.update_yaxes(range=[low[1] - margin[1], high[1] + margin[1]], title_text="second axis")
     if len(chosen) > 1:
-        named = [str(min(last, (int(steps[i]) + 1) * every)) for i in chosen]
+        named = [str(reached(run.configs.train, int(steps[i]) + 1)) for i in chosen]
         figure.update_layout(
             margin={"b": 96},
             sliders=[
@@ -203,9 +202,8 @@ def alignment_uniformity(run: Run) -> Figure:
     metrics = run.training.metrics
     prefix = "held_out_" if "held_out_uniformity" in metrics else "train_"
     x, y = metrics[prefix + "uniformity"], metrics[prefix + "alignment"]
-    every = int(getattr(run.configs.train, "every", 1))
     figure = blank(330, right=24, left=54)
-    step = np.minimum((np.arange(len(x)) + 1) * every, int(getattr(run.configs.train, "steps", 10**9)))
+    step = reached(run.configs.train, np.arange(1, len(x) + 1))
     figure.add_trace(
         go.Scatter(
             x=x, y=y, mode="lines+markers", customdata=step, line={"color": LIGHT["model"], "width": 1.75},

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ebm_plugins.families.hopfield_figures import blank, message
-from ebm_plugins.moments import timed
+from ebm_plugins.moments import reached, timed
 from ebm_plugins.palette import ENERGY_LIGHT, LIGHT, scale
 from ebm_plugins.records import Array, Run
 
@@ -77,8 +77,7 @@ def energy_trace(run: Run) -> Figure:
     energies = np.asarray(run.sampling.energies, dtype=float)
     if not energies.size:
         return message("No chain was followed.")
-    every = int(getattr(run.configs.sample, "every", 1))
-    steps = every * np.arange(len(energies))
+    steps = reached(run.configs.sample, np.arange(len(energies)))
     figure = blank(300, right=96, left=64)
     truth = run.truth
     if truth is not None and np.isfinite(truth.mean_energy) and np.isfinite(truth.energy_sd):

@@ -9,7 +9,7 @@ import numpy as np
 from ebm_plugins import diagnostics, starts
 from ebm_plugins.families.hopfield_figures import blank, end_labels, message, note
 from ebm_plugins.families.langevin_figures import energy_map
-from ebm_plugins.moments import timed
+from ebm_plugins.moments import reached, timed
 from ebm_plugins.palette import CATEGORIES_LIGHT, DASHES, LIGHT
 from ebm_plugins.records import Array, Run
 from ebm_plugins.samplers import metropolis
@@ -79,7 +79,7 @@ def last_proposals(run: Run) -> tuple[Array, Array, Array] | str:
     if run.free is not None or run.sampling.diverged is not None or run.spec.start is None:
         return "There are no proposals to show for this run."
     config = run.configs.sample
-    steps = min(int(run.sampling.steps[-1]) * config.every, config.steps) if len(run.sampling.steps) else 0
+    steps = reached(config, int(run.sampling.steps[-1])) if len(run.sampling.steps) else 0
     rng_start, rng_sample = (
         np.random.default_rng(s) for s in np.random.SeedSequence(run.spec.seed).spawn(4)[1:3]
     )
@@ -115,8 +115,7 @@ def traces(run: Run) -> Figure:
     followed = np.asarray(run.sampling.traces, dtype=float)
     if len(followed) < 2 or not followed.shape[1]:
         return message("No step has been taken yet.")
-    every = int(getattr(run.configs.sample, "every", 1))
-    steps = every * np.arange(len(followed))
+    steps = reached(run.configs.sample, np.arange(len(followed)))
     figure = dressed(make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08), blank(360))
     for axis, name in enumerate("xy"):
         for chain in range(min(TRACED, followed.shape[1])):

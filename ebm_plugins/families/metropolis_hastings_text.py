@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from ebm_plugins import landscapes, starts
 from ebm_plugins.records import Lens, Run
 from ebm_plugins.specs import RunSpec
+from ebm_plugins.wording import number
 
 SUMMARY = (
     "Propose a place nearby; go there if it is lower, or else by a throw of dice. Only differences of energy count, "
@@ -174,4 +176,5 @@ def explain(run: Run) -> str:
 
 
 def _try(scale: float) -> str:
-    return f"Try a scale of about {scale:.1g}."
+    near = float(f"{scale:.1g}")
+    return f"Try a scale of about {number(near, max(0, -math.floor(math.log10(near))))}."

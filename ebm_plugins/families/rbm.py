@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from ebm_plugins import ais, pages, rbm_learning
 from ebm_plugins import rbm_tempering as tempering
+from ebm_plugins.chains import counts
 from ebm_plugins.config import Config, knob
 from ebm_plugins.families import rbm_figures as figures
 from ebm_plugins.families import rbm_studies as studies
@@ -175,7 +176,8 @@ def _rows(data: Data, config: TrainConfig) -> tuple[Array, Array | None]:
 def sample(
     params: Params, config: SampleConfig, rng: Rng, x: Array, free: NDArray[np.bool_] | None = None
 ) -> Iterator[Snapshot]:
-    """Sweeps of the states x (n, V), in float32; yields after every ``config.every`` of them, without end.
+    """Sweeps of the states x (n, V), in float32; yields after every ``config.every`` of them, the last
+    time after what is left of ``config.steps``.
 
     ``free`` (V,) says which visible units are redrawn; the others keep their values, so that the rest is drawn given
     them. There is no temperature: block Gibbs samples exp(−F) and not exp(−F/T), for which other samplers are here.
@@ -194,9 +196,9 @@ def sample(
     h = np.empty((*v.shape[:-1], len(m.hidden_bias)), np.float32)
     before = v[0].copy()
     step = 0
-    while True:
+    for taken in counts(config.steps, config.every):
         rates = []
-        for ahead in range(config.every - 1, -1, -1):
+        for ahead in range(taken - 1, -1, -1):
             if not ahead:
                 before[...] = v[0]
             sweep(m, v, rng, betas if replicas > 1 else 1.0, out=v, hidden=h)

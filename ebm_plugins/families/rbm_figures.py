@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ebm_plugins.families.hopfield_figures import blank, end_labels, message, note
-from ebm_plugins.moments import timed
+from ebm_plugins.moments import reached, timed
 from ebm_plugins.palette import DASHES, LIGHT, scale, signed
 from ebm_plugins.rbm_core import free_energy, hidden_probability, machine, visible_mean
 from ebm_plugins.rbm_measures import roc
@@ -164,8 +164,7 @@ def learning(run: Run) -> Figure:
     metrics, name = run.training.metrics, likelihood_name(run)
     if not name:
         return message("Training left no likelihood.")
-    every = int(getattr(run.configs.train, "every", 1))
-    epochs = every * np.arange(1, run.training.count + 1)
+    epochs = reached(run.configs.train, np.arange(1, run.training.count + 1))
     kind = "exact" if name == "log_likelihood" else "by annealing"
     lines = {"learned": (epochs, metrics[name])}
     if f"held_out_{name}" in metrics:

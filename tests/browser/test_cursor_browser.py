@@ -131,6 +131,28 @@ def test_training_marks_the_model_that_the_stage_samples_from(visitor: Callable[
     assert {mark["moment"] for mark in page.evaluate(MARKS)} == {12}  # the moment of sampling is another axis
 
 
+def test_a_press_on_a_curve_of_training_rewinds_to_what_is_under_it(visitor: Callable[..., Any]) -> None:
+    """Ten epochs in fours are 4, 8 and 10: pressed at 8.4 of them it samples after 8. A drag asks for nothing."""
+    page = visitor().open("rbm?train.epochs=10&train.every=4&data=article-six")
+    tab(page, "Training", 1)
+    assert {mark["moment"] for mark in page.evaluate(MARKS)} == {10}
+    curve = page.locator(".ebm-figure[data-moment]").first
+    curve.scroll_into_view_if_needed()
+    area = curve.locator(".nsewdrag").first.bounding_box()
+    px = curve.evaluate("(f) => f.querySelector('.ebm-plot')._fullLayout.xaxis.d2p(8.4)")
+    before = digest(page)
+    page.mouse.move(area["x"] + 0.2 * area["width"], area["y"] + 9)
+    page.mouse.down()
+    page.mouse.move(area["x"] + 0.6 * area["width"], area["y"] + 9, steps=3)
+    page.mouse.up()
+    page.mouse.click(area["x"] + px, area["y"] + 0.8 * area["height"])
+    answered(page, before)
+    page.wait_for_function(
+        f"() => {{ const m = ({MARKS})(); return m.length && m.every((x) => x.moment === 8); }}"
+    )
+    assert "stop=2" in page.url
+
+
 @measured
 def test_the_stage_keeps_its_rate_with_marked_figures_below_it(visitor: Callable[..., Any]) -> None:
     """Drawn frames a second at 4× in software rendering, 300 particles (median of 5 half seconds)."""

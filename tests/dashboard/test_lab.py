@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from dashboard_tools import open_page, texts, visit_of
+from dashboard_tools import open_page, settled, texts, visit_of
 
 
 def test_every_page_renders_with_the_built_ins(page, registry):
@@ -169,6 +169,33 @@ def test_rewind_samples_from_an_earlier_snapshot(three):
     shown = visit_of(at, "bulbs").shown
     assert shown.run.training.count == 2
     assert visit_of(at, "bulbs").spec.train_stop == 2
+
+
+def test_a_press_on_a_curve_of_training_rewinds_as_the_slider_does(three):
+    """To the snapshot nearest to where it was pressed; at the last one, or past it, nothing is left to stop."""
+    from unittest import mock
+
+    from dashboard import tabs
+
+    presses = []
+
+    def figure(*_args, on_click=None, **_more):
+        presses.append(on_click)
+
+    at = three("bulbs")
+    total = visit_of(at, "bulbs").shown.run.training.count
+    assert total > 3
+    at.session_state["bulbs tabs"] = "Training"
+    for x, stop in ((2.4, 2), (2.6, 3), (-5.0, 1), (total + 9.0, None)):
+        presses.clear()
+        with mock.patch.object(tabs, "figure", figure):
+            at.run()
+        with mock.patch.object(tabs.links.st, "query_params", {}):
+            presses[-1]({"x": x})
+        assert visit_of(at, "bulbs").spec.train_stop == stop
+        settled(at)
+        assert visit_of(at, "bulbs").shown.run.training.count == (stop or total)
+        assert at.slider(key="bulbs.rewind").value == (stop or total)
 
 
 def test_every_tab_draws(three):

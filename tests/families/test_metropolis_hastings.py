@@ -11,6 +11,7 @@ from ebm_plugins import ConfigError, Data, Plane, RunSpec, landscapes, link, sta
 from ebm_plugins.families import metropolis_hastings as family
 from ebm_plugins.families import metropolis_hastings_figures as figures
 from ebm_plugins.families import metropolis_hastings_studies as studies
+from ebm_plugins.families import metropolis_hastings_text
 from ebm_plugins.registry import load
 from ebm_plugins.runs import resolve, run
 from ebm_plugins.studies import study
@@ -199,6 +200,13 @@ def test_presets_show_what_their_names_say_and_draw_every_figure(registry, name:
     assert made.verdict.status == SAID[name], made.verdict
     for draw in FAMILY.figures.values():
         assert len(draw(made).to_json()) > 100
+
+
+@pytest.mark.parametrize(
+    ("scale", "words"), [(21.0, "20"), (0.0341, "0.03"), (0.98, "1"), (3.3, "3"), (333.0, "300")]
+)
+def test_a_scale_to_try_is_a_number_as_a_reader_sees_them(scale: float, words: str) -> None:
+    assert metropolis_hastings_text._try(scale) == f"Try a scale of about {words}."
 
 
 def test_the_words_on_a_run_name_its_cause(registry) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ebm_plugins import palette, runs, starts
+from ebm_plugins import moments, palette, runs, starts
 from ebm_plugins.families import rbm_figures, rbm_studies
 from ebm_plugins.families.rbm import FAMILY
 from ebm_plugins.runs import RunSpec
@@ -83,6 +83,17 @@ def test_studies_yield_figures(title, registry):
     figures = list(study("rbm", title, values, 0, registry))
     assert 1 <= len(figures) <= count
     assert figures[-1].data
+
+
+@pytest.mark.parametrize(("epochs", "every", "counted"), [(3, 10, [3]), (8, 3, [3, 6, 8])])
+def test_learning_is_drawn_against_the_epochs_that_were_learned(registry, epochs, every, counted):
+    """Where the pace does not divide the length, the curves and the mark end at the last epoch, not past it."""
+    train = {"hidden": 2, "epochs": epochs, "every": every}
+    run = runs.run(RunSpec(family="rbm", dataset="article-six", train=train, sample={"steps": 2}), registry)
+    figure = rbm_figures.learning(run)
+    assert figure.data
+    assert all(list(trace.x) == counted for trace in figure.data)
+    assert moments.cursor(figure, run, "") == {"at": epochs}
 
 
 def test_stacking_study_raises_the_bound_on_real_digits():

@@ -22,6 +22,18 @@ def small(gaussian: bool = False) -> dict[str, np.ndarray]:
     return {**found, "scale": rng.uniform(0.5, 1.0, 6)} if gaussian else found
 
 
+def test_the_last_snapshot_takes_what_is_left_of_the_sweeps() -> None:
+    """Seven sweeps in threes are three, three and one: the end is that of seven sweeps one by one, bit for bit."""
+    x = np.zeros((5, 6))
+    thin, dense = (
+        [s.value for s in rbm.sample(small(), SampleConfig(steps=7, every=n), np.random.default_rng(3), x)]
+        for n in (3, 1)
+    )
+    assert (len(thin), len(dense)) == (3, 7)
+    for found, step in zip(thin, (3, 6, 7), strict=True):
+        np.testing.assert_array_equal(found, dense[step - 1])
+
+
 def last_states(params: Any, x: np.ndarray, sweeps: int, **options: Any) -> np.ndarray:
     values = {k: options.pop(k) for k in ("method", "replicas", "every") if k in options}
     stream = rbm.sample(params, SampleConfig(steps=sweeps, **values), np.random.default_rng(0), x, **options)

@@ -1,22 +1,24 @@
 // A moment marked on a figure whose x axes are the run's time: a line over each of its plots, moved without a redraw.
-// `spec.cursor` is { stage, per }: the moment of the stage under that key, which a press goes to; or { at }: one place.
-function makeCursor(frame, plot) {
+// `spec.cursor` is { stage, per }: the moment of the stage under that key, which a press goes to; or { at }: one place,
+// where a press of a figure that takes clicks is told by `send`, the x under it in the place of a point.
+function makeCursor(frame, plot, send) {
   const layer = document.createElement("div");
   layer.className = "ebm-cursors";
   layer.setAttribute("aria-hidden", "true");
-  let cursor = null, lines = [], held = false;
+  let cursor = null, lines = [], held = false, asks = false;
 
   const moment = () => (cursor && cursor.stage ? MOMENTS.get(cursor.stage) : null);
-  const value = () => {
+  const value = () => { // the last unit of x takes what is left of the steps
     if (!cursor) return null;
     const now = moment();
-    return cursor.stage ? now && now.steps[now.at] / cursor.per : cursor.at;
+    return cursor.stage ? now && Math.ceil(now.steps[now.at] / cursor.per) : cursor.at;
   };
 
   // After every drawing: one line a plot, where its axes are now.
   function place(spec, colour) {
     cursor = spec.cursor || null;
-    frame.classList.toggle("goes", Boolean(cursor && cursor.stage));
+    asks = Boolean(cursor && !cursor.stage && spec.clicks);
+    frame.classList.toggle("goes", asks || Boolean(cursor && cursor.stage));
     const full = plot._fullLayout, seen = new Set();
     lines = [];
     layer.replaceChildren();
@@ -55,7 +57,7 @@ function makeCursor(frame, plot) {
     const over = ({ xaxis, yaxis }) => !strict || (x >= xaxis._offset && x <= xaxis._offset + xaxis._length
       && y >= yaxis._offset && y <= yaxis._offset + yaxis._length);
     const one = lines.find(over);
-    return one ? one.xaxis.p2d(Math.min(one.xaxis._length, Math.max(0, x - one.xaxis._offset))) * cursor.per : null;
+    return one ? one.xaxis.p2d(Math.min(one.xaxis._length, Math.max(0, x - one.xaxis._offset))) * (cursor.per || 1) : null;
   }
 
   // The pointer is not captured: plotly.js listens for its end elsewhere.
@@ -68,7 +70,19 @@ function makeCursor(frame, plot) {
     for (const end of ["pointerup", "pointercancel"]) window.removeEventListener(end, drop);
     window.removeEventListener("pointermove", drag);
   }
+  // What a press asks of the server is asked when it is let go where it began: a finger that scrolls asks nothing.
+  function ask(event) {
+    const x = under(event, true), from = [event.clientX, event.clientY];
+    if (x === null) return;
+    const end = (later) => {
+      for (const name of ["pointerup", "pointercancel"]) window.removeEventListener(name, end);
+      const near = Math.hypot(later.clientX - from[0], later.clientY - from[1]) < 6;
+      if (later.type === "pointerup" && near && asks) send({ x, at: Date.now() });
+    };
+    for (const name of ["pointerup", "pointercancel"]) window.addEventListener(name, end);
+  }
   plot.addEventListener("pointerdown", (event) => {
+    if (asks && !event.button && event.isPrimary) ask(event);
     const now = moment();
     if (event.button || !now || !lines.length) return;
     const step = under(event, true);

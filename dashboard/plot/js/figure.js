@@ -63,7 +63,7 @@ export default function (component) {
   const config = { displayModeBar: false, displaylogo: false, responsive: true, scrollZoom: false,
     doubleClick: spec.zoom ? "reset+autosize" : false };
   const mark = () => state.cursor.place(state.spec, coloursOf(isDark(frame)).muted);
-  state.cursor ||= makeCursor(frame, plot);
+  state.cursor ||= makeCursor(frame, plot, (click) => state.send("click", click));
   const draw = async () => {
     try {
       const plotly = await loadPlotly(state.spec.plotly);
@@ -76,7 +76,7 @@ export default function (component) {
       await plotly.react(plot, painted(state.spec.data, isDark(frame)), layout, config);
       if (!state.listening) {
         state.listening = true;
-        plot.on("plotly_click", (event) => state.spec.clicks && state.send("click", clicked(event)));
+        plot.on("plotly_click", (event) => state.spec.clicks && !state.spec.cursor && state.send("click", clicked(event)));
         plot.on("plotly_afterplot", mark);
       }
       mark();
