@@ -248,15 +248,17 @@ def test_a_smaller_smallest_noise_is_sharper(eight):
 
 
 def test_sampling_options(preset):
-    """Too large a step is too wide; too few steps do not settle; denoising draws in; the flow repeats itself."""
+    """Too large a step is too wide; too few steps do not settle; denoising draws in; the flow repeats itself.
+
+    A large step is 8 % too wide; of 4,000 draws the ratio has a standard deviation of 1.3 %, over seeds."""
     params = preset.params
 
-    def spread(**settings):
-        x = sampled(params, **settings)
+    def spread(n=1000, **settings):
+        x = sampled(params, n, **settings)
         return float(np.median(np.linalg.norm(x[:, None] - DENSITY.means, axis=2).min(axis=1)))
 
     usual = spread()
-    assert spread(step_size=1.0) > 1.05 * usual
+    assert spread(4000, step_size=1.0) > 1.03 * spread(4000)
     assert spread(step_size=0.001) > 1.5 * usual
     assert spread(steps=10) > 1.1 * usual
     assert spread(denoise=True) < 0.95 * usual

@@ -99,18 +99,19 @@ def test_learning_is_drawn_against_the_epochs_that_were_learned(registry, epochs
 def test_stacking_study_raises_the_bound_on_real_digits():
     """64 hidden units, then 64 that start from the transpose: the bound on learned rows rises, by annealing.
 
-    Each bound's error is under 0.03 nats (brackets of 256 chains, ten draws a row)."""
+    Each bound's error is under 0.03 nats (brackets of 256 chains, ten draws a row). What is gained differs from seed to
+    seed, 0.07 with a standard deviation of 0.06 over ten of them: the mean of four is below 0 in 1 of 100 cases."""
     from ebm_plugins import ais, deep_belief
 
-    digits = rbm_studies.data("digits-binary")
-    rng = np.random.default_rng(0)
-    values = []
-    for layers in deep_belief.stack(
-        digits.x, (64, 64), rbm_studies.settings(epochs=60, **rbm_studies.OUR_SETTINGS), rng
-    ):
-        low, high, _ = ais.bracket(layers[-1], rng, 256)
-        values.append(deep_belief.bound(layers, digits.x, (low + high) / 2, rng))
-    assert values[1] > values[0] + 0.03
+    digits, gained = rbm_studies.data("digits-binary"), []
+    settings = rbm_studies.settings(epochs=60, **rbm_studies.OUR_SETTINGS)
+    for seed in range(4):
+        rng, bounds = np.random.default_rng(seed), []
+        for layers in deep_belief.stack(digits.x, (64, 64), settings, rng):
+            low, high, _ = ais.bracket(layers[-1], rng, 256)
+            bounds.append(deep_belief.bound(layers, digits.x, (low + high) / 2, rng))
+        gained.append(bounds[1] - bounds[0])
+    assert np.mean(gained) > 0
 
 
 def _drawn(registry, n):
