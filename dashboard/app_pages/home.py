@@ -19,10 +19,7 @@ from dashboard.timeline import timeline
 from ebm_plugins import sampling_cost, wells1d
 from ebm_plugins.registry import Registry
 
-FORMULAS = (  # LaTeX, and the width that it takes in pixels
-    (r"{p(x) = \dfrac{e^{-E(x)/T}}{Z}}", 150),
-    (r"{\vphantom{\dfrac{e^{-E(x)/T}}{Z}} Z = \displaystyle\int e^{-E(x)/T}\,dx}", 170),
-)
+FORMULAS = r"""$p(x) = \dfrac{e^{-E(x)/T}}{Z}$ &emsp; $\displaystyle Z = \int e^{-E(x)/T}\,dx$"""
 SETTING, IGNORED = "home: setting", "home: ignored"  # as it is now, and what in the address was of no use
 WELLS = "home.wells"
 MEASURE = 800  # pixels, the longest line of text
@@ -72,11 +69,7 @@ def landscape() -> None:
         "the rest. Turn the energies upside down, divide by their total *Z*, and they are probabilities. Here *x* is a "
         f"number between −{wells1d.BOX:g} and {wells1d.BOX:g}. Move the wells and watch."
     )
-    with formulas.container(horizontal=True, gap="small"):
-        for place, (formula, width) in enumerate(
-            FORMULAS
-        ):  # their room is kept (head.py), and they wrap as wholes
-            st.container(key=across(f"home formula {place}", width), width=width).markdown(f"${formula}$")
+    formulas.container(key="home formula").markdown(FORMULAS)
     with st.container(key=room("home landscape", *LANDSCAPE)):
         wells(st.session_state[SETTING], key=WELLS, on_change=moved)
 
