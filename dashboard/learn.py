@@ -15,11 +15,10 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import streamlit as st
 
 from dashboard import for_class
-from dashboard.addresses import page_of
 from dashboard.boundary import boundary
 from dashboard.fragments import fragment
 from dashboard.jobs import Engine
-from dashboard.links import Visit
+from dashboard.links import Visit, follow
 from dashboard.notices import ICONS, plain, small
 from dashboard.thumbnails import WAITING, picture_card, studio
 from ebm_plugins import Lesson, link
@@ -35,6 +34,12 @@ MARKUP = Path(__file__).with_name("markup")
 
 _in_view = st.components.v2.component(
     "ebm.in_view", html="<span></span>", js=(MARKUP / "in_view.js").read_text(encoding="utf-8")
+)
+_link = st.components.v2.component(
+    "ebm.own_link",
+    html='<a class="own"></a>',
+    css=(MARKUP / "own_link.css").read_text(encoding="utf-8"),
+    js=(MARKUP / "own_link.js").read_text(encoding="utf-8"),
 )
 
 
@@ -71,8 +76,7 @@ def trying(visit: Visit, registry: Registry) -> None:
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             if _changed(visit, lesson, registry):
                 small("You have changed it since.")
-                page, query = _address(family, lesson, registry)
-                st.page_link(page, label="Start it again", icon=":material/replay:", query_params=query)
+                _own_link("Start it again", *_address(family, lesson, registry), key=f"{visit.family} again")
         with st.expander("What comes out, and why", key=f"{visit.family} claim {name_of(lesson)}"):
             st.markdown(lesson.claim)
         _in_view(key=f"{visit.family} in view", data={"opened": f"{visit.room.lesson} {visit.opened}"})
@@ -82,10 +86,17 @@ def _changed(visit: Visit, lesson: Lesson, registry: Registry) -> bool:
     return visit.family != lesson.spec.family or plan(lesson.spec, registry).spec != visit.asked
 
 
-def _address(family: Family, lesson: Lesson, registry: Registry) -> tuple[st.Page, dict[str, str]]:
-    """The page of a lesson's run, and the query that opens it there."""
+def _address(family: Family, lesson: Lesson, registry: Registry) -> tuple[Family, dict[str, str]]:
+    """The family on whose page a lesson's run is, and the query that opens it there."""
     query = dict(parse_qsl(urlsplit(link.write(lesson.spec, registry)).query, keep_blank_values=True))
-    return page_of(registry.families[lesson.spec.family]), {**query, "lesson": known_as(family, lesson)}
+    return registry.families[lesson.spec.family], {**query, "lesson": known_as(family, lesson)}
+
+
+def _own_link(label: str, family: Family, query: dict[str, str], *, key: str) -> None:
+    """A link to a run on this very page (:func:`dashboard.links.follow` says why it is no ``st.page_link``)."""
+    data = {"label": label, "href": f"{family.key}?{urlencode(query)}"}
+    if _link(key=key, data=data, on_opened_change=lambda: None).get("opened"):
+        follow(family, query)
 
 
 def _cards(shown: list[Lesson], family: Family, registry: Registry, kind: str) -> None:
@@ -105,12 +116,12 @@ def _cards(shown: list[Lesson], family: Family, registry: Registry, kind: str) -
 
 
 def _card(lesson: Lesson, family: Family, registry: Registry, key: str) -> None:
-    page, query = _address(family, lesson, registry)
-    href = f"{lesson.spec.family}?{urlencode(query)}"
+    where, query = _address(family, lesson, registry)
+    href = f"{where.key}?{urlencode(query)}"
     picture = studio(registry).picture(lesson.spec)
     about = "Try it" if lesson.kind == "try" else "See it fail"
     if picture_card(picture, key=key, title=lesson.title, about=about, href=href):
-        st.switch_page(page, query_params=query)
+        follow(where, query)
     st.markdown(lesson.look)
     st.markdown(lesson.claim)
 
@@ -139,7 +150,7 @@ def _words(made: Plan) -> None:
         if family.presets:
             st.markdown("### More to open")
             for name in family.presets:
-                st.page_link(page_of(family), label=plain(name), query_params={"preset": name})
+                _own_link(name, family, {"preset": name}, key=f"{family.key} preset {name}")
 
 
 def under(text: str, level: int = 3) -> str:

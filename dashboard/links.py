@@ -14,15 +14,18 @@ from urllib.parse import parse_qsl, urlsplit
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from dashboard.addresses import page_of
 from dashboard.notices import code, notice, plain, spelled
 from ebm_plugins import ConfigError, PluginError, RunSpec, classroom, link, starts, stored
 from ebm_plugins.classroom import Classroom
 from ebm_plugins.link import Mended
 from ebm_plugins.plans import plan
+from ebm_plugins.records import Family
 from ebm_plugins.registry import Registry
 from ebm_plugins.stamps import Stamp, read_stamp
 
 LAG = 3.0  # seconds in which a request may still hold an old address of ours after one that held the new one
+FOLLOWED = "link followed"
 OURS = 32  # old addresses of ours that are remembered
 Pairs = tuple[tuple[str, str], ...]
 
@@ -106,13 +109,17 @@ class Visit(Bar):
 def visit(family: str, registry: Registry) -> Visit:
     """The visit of this page: read from the address when that is new, else the one that the session holds.
 
-    An empty address on coming from another page means what was left there; any other new address means itself.
+    An empty address on coming from another page means what was left there; any other new address means itself, and
+    so does every address that was followed (:func:`follow`).
     """
     here = address()
     arrived = st.session_state.get("page") != family
     st.session_state["page"] = family
     held: Visit | None = st.session_state.get(_key(family))
-    if held is not None and held.holds(here, arrived):
+    followed = st.session_state.get(FOLLOWED) == (family, here)
+    if followed:
+        del st.session_state[FOLLOWED]
+    elif held is not None and held.holds(here, arrived):
         return held
     query: dict[str, str | list[str]] = {}
     for name, value in here:
@@ -124,11 +131,23 @@ def visit(family: str, registry: Registry) -> Visit:
     made.stamp = read_stamp(dict(here).get("v", ""))
     data = dict(here).get("data", "").strip().lower()
     made.missing = data if stored.missing(data) else ""
+    if followed:
+        made.heard = None  # it is ours: the browser is told, and has not sent it back
     if held is not None:
         made.shown = held.shown
         made.left = [*held.left, held.written][-OURS:]
     st.session_state[_key(family)] = made
     return made
+
+
+def follow(family: Family, query: dict[str, str]) -> None:
+    """Go to the run that this query names on this family's page, and start it anew even where it was left just now.
+
+    Also from that page itself: ``st.page_link`` to the page that it is on leaves the address as it was, and an
+    address of before could not be told from a late one.
+    """
+    st.session_state[FOLLOWED] = (family.key, tuple(sorted(query.items())))
+    st.switch_page(page_of(family), query_params=query)
 
 
 def forget(made: Visit) -> None:

@@ -77,3 +77,49 @@ def test_a_teachers_link_is_made_and_opened_by_somebody_else(visitor):
         opened.keyboard.press("Enter")
         opened.get_by_text("No walls.").wait_for()
         assert opened.evaluate("() => document.scrollingElement.scrollWidth - innerWidth") <= 0
+
+
+ASKS = "langevin?sample.step_size=0.1&lock=sample.step_size,seed,start&ask=Why"
+SHOWN = "([query, seed]) => location.search === query && document.querySelector('[aria-label=Seed]')?.value === seed"
+
+
+def test_a_chip_has_the_address_of_what_it_opens(visitor):
+    """It leaves a teacher's link as any link does: the address is the chip's, and the way back is the teacher's. It
+    opens again at once after another chip, whose address the browser has not sent back then."""
+    who = visitor()
+    page = who.open(ASKS)
+    page.get_by_text("Why", exact=True).wait_for()
+    asked = page.evaluate("() => [location.search, document.querySelector('[aria-label=Seed]').value]")
+    page.get_by_role("tab", name="Learn").click()
+    large, bias = "?preset=Too+large+a+step", "?preset=MALA+removes+the+bias"
+    for name, query in (("Too large a step", large), ("MALA removes the bias", bias)) * 2:
+        page.get_by_role("link", name=name, exact=True).last.click()
+        page.wait_for_function("(query) => location.search === query", arg=query)
+        page.get_by_text("Why", exact=True).wait_for(state="detached")
+    for query in (large, bias, large):
+        page.go_back()
+        page.wait_for_function("(query) => location.search === query", arg=query)
+    page.go_back()
+    page.get_by_text("Why", exact=True).wait_for()
+    page.wait_for_function(SHOWN, arg=asked)
+
+
+def test_a_changed_lesson_is_started_again_by_its_link_and_by_its_card(visitor):
+    """As soon as it was changed: its address is one of before then, and means itself."""
+    who = visitor()
+    page = who.open("langevin")
+    page.get_by_role("tab", name="Learn").click()
+    page.wait_for_function(READY)
+    page.get_by_role("link", name="Accept or refuse").click()
+    page.get_by_text("You are trying: Accept or refuse.").wait_for()
+    page.wait_for_function("() => location.search.includes('lesson=')")
+    lesson = page.evaluate("() => [location.search, document.querySelector('[aria-label=Seed]').value]")
+    for again in ("Start it again", "Accept or refuse"):
+        seed = page.get_by_role("spinbutton", name="Seed")
+        seed.fill("23")
+        seed.press("Enter")
+        page.wait_for_function("() => location.search.includes('seed=23')")
+        page.get_by_text("You have changed it since.").wait_for()
+        page.get_by_role("link", name=again).click()
+        page.wait_for_function(SHOWN, arg=lesson)
+        page.get_by_text("You have changed it since.").wait_for(state="detached")
