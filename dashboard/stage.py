@@ -257,7 +257,12 @@ def _proposed(
     answer = _answer(run, chosen)
     if answer is None or run.sampling.proposed is None:
         return None
-    return {"q": _places(seen(run.sampling.proposed[chosen]), box)["q"], "answer": answer}
+    offered = seen(run.sampling.proposed[chosen])
+    stood = seen(run.sampling.frames[chosen][:, : answer.shape[1]])
+    reach = np.array([box[1] - box[0], box[3] - box[2]])
+    # What is sent ends at three times the window: a place beyond that is brought in along its own direction.
+    offered = views.towards(stood, offered, np.array(box[::2]) - reach, np.array(box[1::2]) + reach)
+    return {"q": _places(offered, box)["q"], "answer": answer}
 
 
 def _answer(run: Run, chosen: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | None:

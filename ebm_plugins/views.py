@@ -237,6 +237,23 @@ def quantise(x: Array, low: Array, high: Array, bits: int = 16) -> Array:
     return (np.rint(unit * 65535) - 32768).astype(np.int16)
 
 
+def towards(start: Array, end: Array, low: Array, high: Array) -> Array:
+    """``end`` (..., k), or where the line to it from ``start`` leaves the box of corners ``low`` and ``high`` (k,).
+
+    A start outside of the box, and an end that is not finite, leave the end as it is.
+    """
+    start, end = np.asarray(start, dtype=float), np.asarray(end, dtype=float)
+    go = end - start
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(go > 0, (high - start) / go, np.where(go < 0, (low - start) / go, np.inf)).min(
+            axis=-1
+        )
+    inside = ((start >= low) & (start <= high)).all(axis=-1) & np.isfinite(end).all(axis=-1) & (share < 1)
+    return np.where(
+        inside[..., None], start + np.where(inside, share, 0.0)[..., None] * np.nan_to_num(go), end
+    )
+
+
 def mosaic(states: Array, shape: tuple[int, int], across: int) -> Array:
     """Pictures of ``states`` (n, h·w) side by side, ``across`` a row, NaN between them and where there is none."""
     height, width = shape

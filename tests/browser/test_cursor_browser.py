@@ -180,8 +180,10 @@ def test_the_stage_keeps_its_rate_with_marked_figures_below_it(visitor: Callable
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("langevin?sampler=mala&start.n=6", "refused proposal"),
-        ("langevin?sampler=hmc&start.n=6", "refused proposal"),
+        ("metropolis-hastings", "refused (12 of 300 shown)"),
+        ("metropolis-hastings?preset=Too+bold", "refused (12 of 300 shown)"),
+        ("langevin?sampler=mala&start.n=6", "refused"),
+        ("langevin?sampler=hmc&start.n=6", "refused"),
         ("hopfield?sampler=bit-flip", "flip refused last"),
     ],
 )
@@ -195,5 +197,5 @@ def test_what_was_refused_is_on_the_stage_of_every_sampler_that_refuses(
     for _ in range(12):
         press(page, "One on")
         drawn += page.evaluate("""() => { const s = window.stage();
-          return +(s.querySelector('.main').dataset.proposals || 0) + s.querySelectorAll('.cell.refused').length; }""")
+          return +(s.querySelector('.main').dataset.refused || 0) + s.querySelectorAll('.cell.refused').length; }""")
     assert drawn > 0

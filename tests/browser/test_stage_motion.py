@@ -20,6 +20,16 @@ CURSORS = f"() => [...{ROOT}.querySelectorAll('.cursor')].map((line) => Number(l
 INK = """(c) => { const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; let n = 0;
   for (let i = 3; i < d.length; i += 4) n += d[i] > 0; return n; }"""
 
+REFUSED = {"light": [134, 142, 154], "dark": [125, 135, 150]}
+# How many pixels are of a colour; and how many of them lie within 4 % of the plane's sides of its edge.
+GREY = """(c, [r, g, b]) => { const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data, found = [];
+  for (let i = 0; i < d.length; i += 4) {
+    if (d[i] === r && d[i + 1] === g && d[i + 2] === b && d[i + 3] === 255) found.push([(i / 4) % c.width, Math.floor(i / 4 / c.width)]);
+  }
+  const ratio = c.width / c.clientWidth, [left, top, side] = c.parentNode.dataset.plane.split(',').map((v) => v * ratio);
+  const edge = found.filter(([x, y]) => Math.min(x - left, left + side - x, y - top, top + side - y) < 0.04 * side);
+  return { count: found.length, edge: edge.length }; }"""
+
 
 def view(page: Any, name: str) -> Any:
     """A data attribute of the view."""
@@ -81,33 +91,57 @@ def test_refused_proposals_are_rings_where_few_particles_are_seen(
 ) -> None:
     """Of four particles two are refused at each odd step and none at even ones."""
     page = visit("refused", scheme=scheme)
-    assert "refused proposal" in page.locator(".legend").inner_text()
+    assert page.locator(".legend .mark").all_inner_texts()[-2:] == ["accepted", "refused"]
     page.get_by_label("To the start").click()
     assert view(page, "proposals") == "0"
-    grey = [134, 142, 154] if scheme == "light" else [125, 135, 150]
-    count = """(c, [r, g, b]) => { const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; let n = 0;
-      for (let i = 0; i < d.length; i += 4) n += d[i] === r && d[i + 1] === g && d[i + 2] === b && d[i + 3] === 255;
-      return n; }"""  # fmt: skip
     page.get_by_label("One on").click()
     assert view(page, "proposals") == "4"
-    rings = page.locator("canvas.over").evaluate(count, grey)
-    assert rings > 0
+    assert view(page, "refused") == "2"
+    assert page.locator("canvas.over").evaluate(GREY, REFUSED[scheme])["count"] > 0
     page.get_by_label("One on").click()
-    assert page.locator("canvas.over").evaluate(count, grey) == 0
+    assert view(page, "refused") == "0"
+    assert page.locator("canvas.over").evaluate(GREY, REFUSED[scheme])["count"] == 0
 
 
-def test_among_many_only_the_one_that_is_followed_shows_its_proposals(visit: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("reach", [1, 40])
+def test_among_many_a_dozen_show_what_was_accepted_and_refused_also_beyond_the_window(
+    visit: Callable[..., Any], scheme: str, reach: int
+) -> None:
+    """Every fifth of sixty: six are refused at odd steps and none at even ones, wherever the place proposed is."""
+    page = visit(f"refused&n=60&reach={reach}", scheme=scheme)
+    assert page.locator(".legend .mark").all_inner_texts()[-2:] == ["accepted", "refused (12 of 60 shown)"]
+    page.get_by_label("To the start").click()
+    assert view(page, "proposals") == "0"
+    page.get_by_label("One on").click()
+    assert (view(page, "proposals"), view(page, "refused")) == ("12", "6")
+    found = page.locator("canvas.over").evaluate(GREY, REFUSED[scheme])
+    assert found["count"] > 6 * 10  # each ring has as many whole pixels, at the least
+    if reach > 1:  # the rings stand along the edge
+        assert found["edge"] > 6 * 4
+    page.get_by_label("One on").click()
+    assert (view(page, "proposals"), view(page, "refused")) == ("12", "0")
+
+
+def test_where_nothing_is_refused_the_legend_speaks_of_none(visit: Callable[..., Any]) -> None:
+    page = visit("refused&n=60&taken")
+    assert page.locator(".legend .mark").all_inner_texts()[-1] == "accepted (12 of 60 shown)"
+    assert "refused" not in page.locator(".legend").inner_text()
+
+
+def test_the_one_that_is_followed_shows_its_own_proposals_alone(visit: Callable[..., Any]) -> None:
     page = visit("refused&n=60")
     page.get_by_label("To the start").click()
     page.get_by_label("One on").click()
-    assert view(page, "proposals") == "0"
     page.get_by_role("button", name="Follow").click()
     page.locator("canvas.over").focus()
     page.keyboard.press("n")
     assert view(page, "followed") == "0"
     assert view(page, "proposals") == "1"
+    assert "refused (1 of 60 shown)" in page.locator(".legend").inner_text()
     page.keyboard.press("Escape")
-    assert view(page, "proposals") == "0"
+    assert view(page, "proposals") == "12"
+    assert "refused (12 of 60 shown)" in page.locator(".legend").inner_text()
     assert stage(page, "at") == "1"
     assert page.locator(".stage").count() == 1
 
@@ -123,6 +157,10 @@ def test_a_refused_flip_is_a_ring_and_a_flip_that_was_taken_a_frame(visit: Calla
     legend = page.locator(".legend").inner_text()
     assert "flip refused last" in legend
     assert "flipped" in legend
+    boxes = [mark.bounding_box() for mark in page.locator(".legend .mark").all()]
+    assert {round(box["height"]) for box in boxes} == {22}  # its mark stands beside the word, as all do
+    framed = page.locator(".legend .mark", has_text="flipped").last.locator("i").bounding_box()
+    assert (framed["width"], framed["height"]) == (10, 10)
     page.get_by_label("To the start").click()
     was = page.evaluate(CELLS)
     assert was["refused"] == was["flipped"] == []

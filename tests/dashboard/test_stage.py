@@ -244,6 +244,26 @@ def test_refused_and_taken_proposals_are_told_apart() -> None:
     assert stage.payload(made.plane(n=4, steps=6))["proposed"] is None
 
 
+def test_a_place_refused_beyond_what_is_sent_keeps_its_direction() -> None:
+    """In units of 1/65535 of what is sent a place is off by a half at most, and so is where the line begins."""
+    run = made.refused(n=60, steps=6, reach=40.0)
+    payload = stage.payload(run)
+    low, high = np.array(payload["frames"]["low"]), np.array(payload["frames"]["high"])
+    sent = low + (payload["proposed"]["q"].astype(float) + 32768) / 65535 * (high - low)
+    refused = payload["proposed"]["answer"] == 1
+    stood, meant, seen = run.sampling.frames[refused], run.sampling.proposed[refused], sent[refused]
+    beyond = ((meant < low) | (meant > high)).any(axis=1)
+    assert beyond.sum() > refused.sum() / 2
+    go, shown = meant - stood, seen - stood
+    across = np.abs(go[:, 0] * shown[:, 1] - go[:, 1] * shown[:, 0]) / np.hypot(
+        *go.T
+    )  # from the line, in its units
+    assert across.max() <= np.hypot(*(high - low)) / 65535
+    edge = (np.abs(seen - low) <= 1e-9 * (high - low)) | (np.abs(seen - high) <= 1e-9 * (high - low))
+    assert edge[beyond].any(axis=1).all()
+    assert np.abs(seen - meant)[~beyond].max(initial=0.0) <= ((high - low) / 65535).max()
+
+
 def test_of_a_grid_the_cells_are_sent_whose_flip_was_refused_last() -> None:
     """As long as the states: 64 chains of 8 × 8 and 300 moments keep within the budget, without leaving one out."""
     run = made.refusing(made.grid(n=3), cell=5)

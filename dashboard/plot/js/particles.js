@@ -1,5 +1,5 @@
 // Particles on the plane, from above or on the surface: discs, trails, one that is followed, and what was offered.
-const TRAIL = 9, TRAILED = 75, PATH = 40, FEW = 12;
+const TRAIL = 9, TRAILED = 75, PATH = 40, FEW = 12, RIM = 0.02;
 
 function makeSprite(colours) {
   const canvas = document.createElement("canvas");
@@ -94,23 +94,58 @@ function drawFollowed(c, stage, sprite, places, spot) {
   }
 }
 
-// What was offered to one particle, or to each where few can be seen: refused is a hollow ring at the end of a dashed
-// line, taken a line from where it was. Returns how many were drawn.
-function drawProposals(c, stage, places, spot, visible) {
-  const { payload, at, followed, colours } = stage, { proposed, steps } = payload;
-  if (!proposed || stage.pending) return 0;
+// The particles whose proposals are drawn, the same at every moment: the one that is followed, else each of few, else a
+// dozen that are evenly spread over those whose proposals were sent.
+function offeredTo({ payload, followed }) {
+  const sent = Math.min(payload.proposed.q.shape[1], payload.frames.q.shape[1]), most = Math.min(sent, FEW);
+  if (followed >= 0) return followed < sent ? [followed] : [];
+  return Array.from({ length: most }, (_, i) => Math.floor(((i + 0.5) * sent) / most));
+}
+
+// What the legend says of them: nothing of what never happens to them.
+function proposalMarks(stage) {
+  const { proposed, frames } = stage.payload, chosen = offeredTo(stage), [moments, sent] = proposed.q.shape;
+  const ever = (answer) => chosen.some((i) => {
+    for (let at = 0; at < moments; at++) if (proposed.answer[at * sent + i] === answer) return true;
+    return false;
+  });
+  const count = frames.q.shape[1], part = chosen.length < count ? ` (${chosen.length} of ${count} shown)` : "";
+  const refused = ever(1), words = "Of the same particles throughout, or of all that are seen once the window holds few";
+  const marks = ever(2) ? [["stroke", `accepted${refused ? "" : part}`, `The last proposal was accepted: a line from the moment before. ${words}`]] : [];
+  if (refused) marks.push(["ring", `refused${part}`, `The place that was refused, or the window's edge where it is beyond. ${words}`]);
+  return marks;
+}
+
+// How far from inside a window (x0, x1, y0, y1) one can go along a line, at most 1: to its edge, less `rim` of its side.
+function reach(from, to, win, rim) {
+  let share = 1;
+  for (let axis = 0; axis < 2; axis++) {
+    const low = win[2 * axis], high = win[2 * axis + 1], inset = rim * (high - low), go = to[axis] - from[axis];
+    if (to[axis] < low || to[axis] > high) share = Math.min(share, ((go < 0 ? low + inset : high - inset) - from[axis]) / go);
+  }
+  return Math.max(0, share);
+}
+
+// What was offered: refused is a hollow ring at the end of a dashed line, at the window's edge where the place is beyond
+// it; taken is a line from where it was a moment before. Returns how many were drawn of each.
+function drawProposals(c, stage, places, spot, visible, win) {
+  const { payload, at, followed, colours } = stage, { proposed } = payload, drawn = { taken: 0, refused: 0 };
+  if (!proposed || stage.pending) return drawn;
   const some = Math.min(proposed.q.shape[1], places.length / 2);
-  const chosen = followed >= 0 ? [followed] : visible <= FEW ? Array.from({ length: some }, (_, i) => i) : [];
+  const chosen = followed < 0 && visible <= FEW ? Array.from({ length: some }, (_, i) => i) : offeredTo(stage);
   const offered = placesAt(payload, at, 0, some, proposed.q), now = placesAt(payload, at, 0, some);
-  const before = at > 0 && steps[at] - steps[at - 1] === 1 ? placesAt(payload, at - 1, 0, some) : null;
-  let drawn = 0;
+  const before = at > 0 ? placesAt(payload, at - 1, 0, some) : null;
+  const inside = (x, y) => x >= win[0] && x <= win[1] && y >= win[2] && y <= win[3];
   for (const i of chosen) {
     const answer = i < some ? proposed.answer[at * proposed.q.shape[1] + i] : 0;
-    if (!answer) continue;
     const refused = answer === 1, old = refused ? now : before;
-    const to = spot(offered[2 * i], offered[2 * i + 1]), from = old && spot(old[2 * i], old[2 * i + 1]);
+    if (!answer || !old) continue;
+    const was = [old[2 * i], old[2 * i + 1]], place = [offered[2 * i], offered[2 * i + 1]];
+    if (!inside(...was) && !inside(...place)) continue;
+    const share = inside(...was) ? reach(was, place, win, refused ? RIM : 0) : 1;
+    const to = spot(...place.map((v, axis) => was[axis] + share * (v - was[axis]))), from = spot(...was);
     if (!to || !from) continue;
-    drawn++;
+    drawn[refused ? "refused" : "taken"]++;
     for (const [colour, width] of [[colours.halo, 3.5], [refused ? colours.rejected : colours.model, 1.75]]) {
       c.strokeStyle = colour;
       c.lineWidth = width;
@@ -130,4 +165,3 @@ function drawProposals(c, stage, places, spot, visible) {
   }
   return drawn;
 }
-

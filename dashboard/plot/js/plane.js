@@ -56,6 +56,7 @@ function makePlane(box, stage) {
   function resize() {
     geometry = layout();
     if (!geometry || !win) return;
+    box.dataset.plane = [geometry.left, geometry.top, geometry.side].join();
     drawUnder();
     draw(stage.at);
   }
@@ -161,7 +162,8 @@ function makePlane(box, stage) {
     drawParticles(c, sprite, now, spot, solid, one);
     if (!waiting) {
       drawFollowed(c, stage, sprite, now, spot);
-      box.dataset.proposals = drawProposals(c, stage, now, spot, within(now));
+      const { taken, refused } = drawProposals(c, stage, now, spot, within(now), win);
+      Object.assign(box.dataset, { proposals: taken + refused, refused });
     }
     c.restore();
     if (payload().kind === "plane" && !solid) margins(c, colours, now);
@@ -263,6 +265,7 @@ function makePlane(box, stage) {
   function followed(i) {
     stage.followed = i;
     box.dataset.followed = i;
+    stage.drawLegend();
     draw(stage.at);
   }
 

@@ -8,11 +8,9 @@ const TOOLS = {
     ["erase", "Erase", "Erase cells of it: only erased cells move"]],
 };
 // What is drawn of what a sampler proposed, and its words.
-const FEW_SEEN = "Drawn for the particle that is followed, and for all once the window holds few";
 const OFFERED = {
-  plane: [["ring", "refused proposal", FEW_SEEN]], scatter: [["ring", "refused proposal", FEW_SEEN]],
   cells: [["ring", "flip refused last", "Of the proposals before this moment, the last one, where it was refused"],
-    ["frame", "flipped", "Cells that are not as they were one moment before"]],
+    ["framed", "flipped", "Cells that are not as they were one moment before"]],
   images: [["dashes", "refused", "A picture whose last proposal was refused has a dashed frame: it is as it was"]],
 };
 const DRAWN = 700; // ms after the last edit of a drawing until it plays
@@ -29,7 +27,7 @@ function makeStage(host) {
   host.replaceChildren(body);
 
   const stage = { payload: null, at: 0, speed: 1, loop: false, selected: 0, pending: null, colours: null, font: "sans-serif",
-    tool: { images: "look", plane: "drop", scatter: "drop" }[kind] || "flip", share: 0, solid: false, followed: -1, toggle, pause, show, base, drop, edit, select, freeMask };
+    tool: { images: "look", plane: "drop", scatter: "drop" }[kind] || "flip", share: 0, solid: false, followed: -1, toggle, pause, show, base, drop, edit, select, freeMask, drawLegend };
   const charts = makeCharts(side, stage), transport = makeTransport(bar, stage), view = VIEWS[kind](main, stage);
   const still = window.matchMedia("(prefers-reduced-motion: reduce)");
   let send = null, playing = false, clock = 0, since = 0, timer = 0, replay = false, sent = 0, rest = 0;
@@ -232,11 +230,8 @@ function makeStage(host) {
       marks.push(el("span", { class: "mark dot" }, el("i"), `differs from ‘${own}’`));
     }
     const { proposed, thinned } = stage.payload;
-    if (proposed) {
-      for (const [look, words, help] of OFFERED[kind] || []) {
-        marks.push(el("span", { class: `mark ${look}`, title: help }, el("i"), words));
-      }
-    }
+    const offered = !proposed ? [] : OFFERED[kind] || proposalMarks(stage);
+    for (const [look, words, help] of offered) marks.push(el("span", { class: `mark ${look}`, title: help }, el("i"), words));
     if (thinned) {
       marks.push(el("span", { class: "thinned", title: "The others stay on the server, so that the page stays light",
         text: `${thinned[0]} of ${thinned[1]} moments` }));

@@ -103,16 +103,17 @@ def flown(n: int = 100, steps: int = 30) -> Run:
     return run(Plane(), far, plane_energy, field=begun.field, diverged=steps + 1)
 
 
-def refused(n: int = 4, steps: int = 30) -> Run:
-    """Particles of which at odd steps those with an even number are refused, and all else is taken."""
+def refused(n: int = 4, steps: int = 30, reach: float = 1.0, all_taken: bool = False) -> Run:
+    """Particles of which at odd steps those with an even number are refused, ``reach`` times as far away; all else is
+    taken."""
     made, rng = plane(n=n, steps=steps), np.random.default_rng(3)
     frames = [made.sampling.frames[0]]
     proposed = [np.full((n, 2), np.nan)]
     for step in range(1, steps + 1):
         offer = np.clip(frames[-1] + rng.normal(size=(n, 2)), -5.0, 5.0)
-        stays = (step % 2 == 1) & (np.arange(n) % 2 == 0)
-        proposed.append(offer)
-        frames.append(np.where(stays[:, None], frames[-1], offer))
+        stays = ((step % 2 == 1) & (np.arange(n) % 2 == 0) & (not all_taken))[:, None]
+        proposed.append(np.where(stays, frames[-1] + reach * (offer - frames[-1]), offer))
+        frames.append(np.where(stays, frames[-1], offer))
     sampling = replace(made.sampling, frames=np.array(frames), proposed=np.array(proposed), last=frames[-1])
     return replace(made, sampling=sampling)
 

@@ -48,7 +48,11 @@ def shown(edit: plot.StartEdit | None):
     if kind == "flown":
         return made.flown()
     if kind == "refused":
-        return made.refused(n=int(st.query_params.get("n", "4")))
+        return made.refused(
+            n=int(st.query_params.get("n", "4")),
+            reach=float(st.query_params.get("reach", "1")),
+            all_taken="taken" in st.query_params,
+        )
     if kind == "grid":
         return made.grid(
             edit.states if edit else None, edit.free if edit else None, seed=st.session_state.seed
