@@ -182,8 +182,8 @@ def test_the_stage_keeps_its_rate_with_marked_figures_below_it(visitor: Callable
     [
         ("metropolis-hastings", "refused (12 of 300 shown)"),
         ("metropolis-hastings?preset=Too+bold", "refused (12 of 300 shown)"),
-        ("langevin?sampler=mala&start.n=6", "refused"),
-        ("langevin?sampler=hmc&start.n=6", "refused"),
+        ("langevin?sampler=mala&sample.step_size=1&start.n=6", "refused"),
+        ("langevin?sampler=hmc&sample.step_size=1.5&start.n=6", "refused"),
         ("hopfield?sampler=bit-flip", "flip refused last"),
     ],
 )
