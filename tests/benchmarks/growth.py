@@ -179,7 +179,7 @@ def rows() -> Iterator[tuple[str, ...]]:
         yield (
             study.family, study.grows, f"{study.sizes[0]:,} – {study.sizes[-1]:,}",
             f"{_time(seconds[0])} – {_time(seconds[-1])} a {study.unit}", f"{slope:.2f}",
-            f"{megabytes[0]:.1f} – {megabytes[-1]:.1f} MB", f"{bigger:.2f}", _rounded(most),
+            f"{megabytes[0]:.1f} – {megabytes[-1]:.1f} MB", f"{bigger:.2f}", _rounded(most, study.sizes[-1]),
         )  # fmt: skip
         print(study.family, study.grows, file=sys.stderr)
 
@@ -188,10 +188,11 @@ def _time(seconds: float) -> str:
     return f"{seconds * 1e3:.3g} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.3g} µs"
 
 
-def _rounded(size: float) -> str:
-    if not np.isfinite(size) or size > 1e9:
-        return "any"
-    step = 10 ** (int(np.log10(size)) - 1)
+def _rounded(size: float, largest: int) -> str:
+    """Two digits; no further than ten times what was measured."""
+    if size > 10 * largest:
+        return f"past {10 * largest:,}"
+    step = 10 ** max(0, int(np.log10(size)) - 1)
     return f"{round(size / step) * step:,.0f}"
 
 

@@ -1,7 +1,7 @@
 """Each page in Chromium, beside an empty Streamlit app in the same run: first paint, alive, click to repaint, bytes.
 
 The marks and the visitor are those of tests/browser. Pages and the empty app are opened in turn, with an empty cache
-each time; times are medians, and ratios are to the empty app's first paint, or to a click on its button.
+each time; times are medians, and ratios are to the empty app's: its first paint, its title, a click on its button.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ FAMILIES = tuple(load(discover=False).families)
 FRESH = itertools.count(50_000)  # seeds that nobody has asked for
 EMPTY_APP = str(Path(__file__).parents[1] / "browser" / "empty_app")
 
+FIRST_PAINT = "() => performance.getEntriesByName('first-contentful-paint')[0].startTime"
 EMPTY_CLICK = """async () => {
   const count = () => document.querySelector("#count").dataset.count, before = count();
   const began = performance.now();
@@ -52,24 +53,25 @@ def empty(serve: Callable[..., Any]) -> Any:
 
 
 def opened(browser: Any, url: str, place: Place | None) -> tuple[float, float, int]:
-    """(ms to the first paint of the head, ms until alive, bytes that came by the websocket) of one opening."""
+    """(ms to the first paint, ms until alive, bytes that came by the websocket) of one opening. The empty app is alive
+    when its title is there."""
     one = Visitor(browser, url)
     began = time.perf_counter()
     path = "" if place is None else place.path
     if path in FAMILIES:
         path = f"{path}?seed={next(FRESH)}" if path not in ("rbm", "dsm", "infonce") else path
     one.open(path, wait="")
-    head = one.marked("head")
-    if place is not None and place.name in FAMILIES:
+    if place is None:
+        alive = one.marked("head")
+    elif place.name in FAMILIES:
         alive = one.marked("alive")
-    elif place is not None:
+    else:
         one.page.wait_for_selector(place.there)
         alive = 1e3 * (time.perf_counter() - began)
-    else:
-        alive = head
+    painted = float(one.page.evaluate(FIRST_PAINT))
     received = one.received
     one.leave()
-    return head, alive, received
+    return painted, alive, received
 
 
 def test_every_page_beside_an_empty_app(browser: Any, server: Any, empty: Any, benchmark: Any) -> None:
@@ -94,10 +96,11 @@ def test_every_page_beside_an_empty_app(browser: Any, server: Any, empty: Any, b
         if name not in ("rbm", "dsm", "infonce"):  # a new seed has these learn again, for seconds
             clicks[name] = clicked(browser, server.url, name, STAGE, MORE_SEED, name)
     rows = {}
-    paint = statistics.median(head for head, _, _ in found["empty"])
+    bare, empty_alive, _ = (statistics.median(column) for column in zip(*found["empty"], strict=True))
     for name, marks in found.items():
-        head, alive, received = (statistics.median(column) for column in zip(*marks, strict=True))
-        rows[name] = {"first paint": head / paint, "alive": alive / paint, "kB": received / 1e3, "ms": alive}
+        painted, alive, received = (statistics.median(column) for column in zip(*marks, strict=True))
+        ratios = {"first paint": painted / bare, "alive": alive / empty_alive}
+        rows[name] = {**ratios, "kB": received / 1e3, "ms": alive}
         if name in clicks:
             rows[name]["click"] = clicks[name] / clicks["empty"]
             rows[name]["click ms"] = clicks[name]
