@@ -86,13 +86,29 @@ def advance(
 
     States that overflow become infinite or NaN without a warning: it is the host that stops a diverged run.
     """
+    return leap(parts, states, many(step), count)
+
+
+def many(step: Callable[..., State]) -> Callable[..., State]:
+    """``walk(state, noise, count, *rest)``: so many times ``step(state, noise, *rest)``."""
+
+    def walk(state: State, noise: Noise, count: int, *rest: Any) -> State:
+        for _ in range(count):
+            state = step(state, noise, *rest)
+        return state
+
+    return walk
+
+
+def leap(
+    parts: Sequence[Block], states: Sequence[State], walk: Callable[[State, Any, int], State], count: int
+) -> list[State]:
+    """The same for a kernel ``walk(state, noise, count)`` that takes many steps by itself."""
 
     def moved(block: tuple[Block, State]) -> State:
         part, state = block
         with np.errstate(all="ignore"):
-            for _ in range(count):
-                state = step(state, part.noise)
-        return state
+            return walk(state, part.noise, count)
 
     parallel = all(part.parallel for part in parts)
     return noises.each(moved, list(zip(parts, states, strict=True)), parallel)
@@ -160,7 +176,7 @@ def adjusted(
         states = [
             Adjusted(part, energies, gradient(part), 0) for part, energies in known(target, split(x, parts))
         ]
-    return tuning(parts, states, config, config.step_size, step, x)
+    return tuning(parts, states, config, config.step_size, many(step), x)
 
 
 def known(target: Target, parts: Sequence[Array]) -> list[tuple[Array, Array]]:
@@ -185,18 +201,19 @@ def tuning(
     states: list[State],
     config: Any,
     size: float,
-    step: Callable[[State, Noise, float], State],
+    walk: Callable[[State, Any, int, float], State],
     start: Array,
     name: str = "step size",
 ) -> Iterator[Snapshot]:
-    """The loop of :func:`adjusted`, for states with a count ``accepted`` and a kernel tuned by one ``size``.
+    """The loop of :func:`adjusted`, for states with a count ``accepted`` and a kernel tuned by one ``size``, which takes
+    many steps at once: ``walk(state, noise, count, size)``.
 
     ``name`` is that of its metric.
     """
     chains, done = sum(len(state[0]) for state in states), 0
 
-    def kernel(state: State, noise: Noise) -> State:
-        return step(state, noise, size)
+    def kernel(state: State, noise: Any, count: int) -> State:
+        return walk(state, noise, count, size)
 
     def accepted() -> float:
         return sum(getattr(state, "accepted", 0) for state in states)
@@ -206,10 +223,11 @@ def tuning(
         warm = min(count, max(0, config.warmup - done))
         for t in range(done + 1, done + warm + 1):
             before = accepted()
-            states = advance(parts, states, kernel, 1)
+            states = leap(parts, states, kernel, 1)
             rate = (accepted() - before) / max(1, chains)
             size = tuned(size, rate, config.target_acceptance, t)
-        states = advance(parts, states, kernel, count - warm)
+        if count > warm:
+            states = leap(parts, states, kernel, count - warm)
         done += count
         metrics = {"acceptance": (accepted() - first) / max(1, count * chains)}
         if config.warmup:

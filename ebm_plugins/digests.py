@@ -84,17 +84,19 @@ def environment() -> dict[str, str]:
     import scipy
     from threadpoolctl import threadpool_info
 
-    from ebm_plugins import __version__
+    from ebm_plugins import __version__, compiled
 
     blas = sorted(
         f"{pool.get('internal_api')} {pool.get('version')} {pool.get('architecture')}"
         for pool in threadpool_info()
         if pool.get("user_api") == "blas"
     )
+    numba = compiled.version()
     return {
         "ebm-plugins": __version__,
         "numpy": np.__version__,
         "scipy": scipy.__version__,
+        **({"numba": numba} if numba else {}),
         "machine": platform.machine(),
         "blas": ", ".join(dict.fromkeys(blas)),
         "features": _cpu_features(),

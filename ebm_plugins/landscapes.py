@@ -15,7 +15,7 @@ import numpy as np
 
 from ebm_plugins import wells
 from ebm_plugins.noise import Array
-from ebm_plugins.records import Function, Params, nothing
+from ebm_plugins.records import Function, Params, Wells, nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -292,8 +292,8 @@ def gradient(params: Params, x: Array) -> Array:
     return np.asarray(out, dtype=x.dtype)
 
 
-def single_precision(params: Params) -> tuple[Function, Function]:
-    """The same energy and gradient with params bound, of states (n, 2) in float32."""
+def single_precision(params: Params) -> tuple[Function, Function] | tuple[Function, Function, Wells]:
+    """The same energy and gradient with params bound, of states (n, 2) in float32; of wells, these as numbers, too."""
     if landscape_of(params).gradient is _wells_gradient:
         return wells.single_precision(params)
     constants = {name: value.astype(np.float32) for name, value in params.items()}

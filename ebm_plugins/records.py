@@ -7,7 +7,7 @@ import traceback as tracebacks
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,6 +116,15 @@ class Dataset:
     load: Callable[[], Data]
 
 
+class Wells(NamedTuple):
+    """An energy as numbers, for a kernel that is compiled: E(x) = c|x|² − Σ_k h_k exp(−|x − μ_k|²/2w_k²)."""
+
+    centres: Array  # (K, dim)
+    heights: Array  # (K,)
+    widths: Array  # (K,)
+    confinement: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class Target:
     """What a sampler runs on: an energy with params, temperature and clamped coordinates already bound.
@@ -125,7 +134,7 @@ class Target:
     ``box`` is (2, dim), lower and upper corner of where the mass is thought to be, or None. ``chainwise`` is True
     where every chain has clamped coordinates of its own: both functions then take all chains, in their order.
     ``single_precision`` is True where both functions take and return float32 and may be called by several threads at
-    once: samplers may then run their chains so.
+    once: samplers may then run their chains so. ``wells`` is the same energy as numbers, where it is a sum of wells.
     """
 
     energy: Callable[[Array], Array]
@@ -135,6 +144,7 @@ class Target:
     temperature: float = 1.0
     chainwise: bool = False
     single_precision: bool = False
+    wells: Wells | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,7 +217,8 @@ class Family:
     """A kind of model: its energy, how it is trained, how it is sampled. See docs/plugins.md for every field.
 
     p(x) ∝ exp(−energy(params, x)), for a batch x (n, dim); energies are (n,). ``single_precision(params)`` is the same
-    energy and gradient with params bound, for states in float32 and several threads: for speed alone.
+    energy and gradient with params bound, for states in float32 and several threads: for speed alone. A third item may
+    be the energy as :class:`Wells`.
     """
 
     key: str
@@ -243,7 +254,9 @@ class Family:
     lessons: tuple[Lesson, ...] = ()
     stationary: bool | Callable[[Any], bool] = True
     has_energy: Callable[[Any], bool] | None = None
-    single_precision: Callable[[Params], tuple[Function, Function]] | None = None
+    single_precision: (
+        Callable[[Params], tuple[Function, Function] | tuple[Function, Function, Wells]] | None
+    ) = None
 
     def states(self, space: Space) -> Space:
         """The space of the states, given the data's."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ebm_plugins.records import FAULTS, Array, Family, Function, Params, PluginError, Target
+from ebm_plugins.records import FAULTS, Array, Family, Function, Params, PluginError, Target, Wells
 from ebm_plugins.spaces import Space
 
 
@@ -29,7 +30,7 @@ def bind(
     clamp = _Clamp(free, fixed) if free is not None else None
     single = family.single_precision if clamp is None else None
     if single is not None:
-        single_energy, single_gradient = _singles(family, params, temperature)
+        single_energy, single_gradient, wells = _singles(family, params, temperature)
 
     def energy(x: Array) -> Array:
         if single and x.dtype == np.float32:
@@ -57,11 +58,13 @@ def bind(
         temperature=float(temperature),
         chainwise=clamp is not None and len(clamp.fixed) > 1,
         single_precision=single is not None,
+        wells=wells if single else None,
     )
 
 
-def _singles(family: Family, params: Params, temperature: float) -> tuple[Function, Function]:
-    """The family's energy and gradient in float32, over T. Raises PluginError, as do both functions."""
+def _singles(family: Family, params: Params, temperature: float) -> tuple[Function, Function, Wells | None]:
+    """The family's energy and gradient in float32, over T, and the wells that they are, if they are. Raises PluginError,
+    as do both functions."""
     assert family.single_precision is not None
     try:
         functions = family.single_precision(params)
@@ -82,8 +85,25 @@ def _singles(family: Family, params: Params, temperature: float) -> tuple[Functi
 
         return answer
 
-    energy, gradient = functions
-    return checked("energy", energy), checked("gradient", gradient)
+    energy, gradient, *wells = functions
+    return checked("energy", energy), checked("gradient", gradient), _over(family, wells, temperature)
+
+
+def _over(family: Family, given: Sequence[Wells], temperature: float) -> Wells | None:
+    """E/T of wells, where they are given. Raises PluginError for what are none."""
+    if not given:
+        return None
+    try:
+        *arrays, confinement = given[0]
+        centres, heights, widths = (np.asarray(a, dtype=float) for a in arrays)
+        good = centres.ndim == 2 and heights.shape == widths.shape == centres.shape[:1]
+        found = Wells(centres, heights / temperature, widths, float(confinement) / temperature)
+    except (TypeError, ValueError):
+        good = False
+    if not good:
+        expected = "centres (K, dim), heights (K,), widths (K,) and a number"
+        raise PluginError(family.key, "single_precision", f"Its wells are not {expected}.")
+    return found
 
 
 def _box(family: Family, params: Params, space: Space) -> Array | None:

@@ -18,10 +18,11 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 
 from ebm_plugins.noise import Array, scratch
-from ebm_plugins.records import ConfigError, Data, Function, Params, Rng, Snapshot
+from ebm_plugins.records import ConfigError, Data, Function, Params, Rng, Snapshot, Wells
 
 Kernel = Callable[[Params, Array, Rng], Array]
 
+FORM = ("centres", "heights", "widths")
 MOST_BUMPS = 65_536  # at once
 MIN_WIDTH, MAX_WIDTH = 0.2, 3.0  # narrower wells are stiffer than a short chain can follow
 MIN_HEIGHT, MAX_HEIGHT = 1e-3, 10.0
@@ -30,9 +31,7 @@ FARTHEST = 1000.0  # of a data row from the origin: beyond, no chain crosses and
 
 def _depths(params: Params, x: Array) -> tuple[Array, Array, Array, Array]:
     """h_k g_k(x) (K, n), 1/w² (K,), μ/w² (K, dim) and |x|² (n,), of columns ``x`` (dim, n), in x's precision."""
-    centres, heights, widths = (
-        np.asarray(params[name], dtype=x.dtype) for name in ("centres", "heights", "widths")
-    )
+    centres, heights, widths = (np.asarray(params[name], dtype=x.dtype) for name in FORM)
     inverse = 1.0 / (widths * widths)
     pulls = centres * inverse[:, None]
     squares = (x * x).sum(axis=0)
@@ -70,8 +69,8 @@ def gradient(params: Params, x: Array) -> Array:
     return np.ascontiguousarray(x.T)
 
 
-def single_precision(params: Params) -> tuple[Function, Function]:
-    """The same energy and gradient with params bound, of states (n, dim) in float32.
+def single_precision(params: Params) -> tuple[Function, Function, Wells]:
+    """The same energy and gradient with params bound, of states (n, dim) in float32; and the wells as numbers.
 
     Offsets from the centres are taken before they are squared, so that wells far from the origin are as sharp as near
     it, and no sum depends on how many states there are: the same state gives the same bits in any batch.
@@ -122,7 +121,8 @@ def single_precision(params: Params) -> tuple[Function, Function]:
                 )
         return out.T
 
-    return energy, gradient
+    centres, high, wide = (np.asarray(params[name]) for name in FORM)
+    return energy, gradient, Wells(centres, high, wide, float(params["confinement"][0]))
 
 
 def pieces(n: int, wells: int) -> Iterator[slice]:

@@ -26,8 +26,9 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from ebm_plugins import compiled
 from ebm_plugins import config as configs
-from ebm_plugins.chains import ahead, blocks, choose, known, split_single, tuning
+from ebm_plugins.chains import ahead, blocks, choose, known, many, split_single, tuning
 from ebm_plugins.config import knob
 from ebm_plugins.hookspecs import hookimpl
 from ebm_plugins.noise import TILE, Array, Noise
@@ -169,14 +170,30 @@ def _walk(
         State(part, energy, 0, part, np.zeros(len(part), dtype=bool))
         for part, energy in known(target, split_single(target, x, parts))
     ]
-    parts = ahead(parts, [state.x for state in states], ("normal", "uniform"), config.steps)
+    compact = None
+    if config.proposal == "random-walk":
+        compact = compiled.kernel("metropolis", target, parts, config.steps)
 
     def kernel(state: State, noise: Noise, scale: float) -> State:
         state = step(target, state, noise, scale, proposal, config.correction)
         watch(state)
         return state
 
-    return tuning(parts, states, config, config.scale, kernel, x, "scale")
+    def steps(state: State, stream: Array, count: int, scale: float) -> State:
+        moved, energy, taken = np.array(state.x.T, order="C"), state.energy.copy(), np.zeros_like(state.taken)
+        proposed = moved.copy()
+        assert compact is not None
+        accepted = compact(stream, moved, energy, proposed, taken, np.float32(scale), count)
+        state = State(moved.T, energy, state.accepted + accepted, proposed.T, taken)
+        watch(state)
+        return state
+
+    if compact is None:
+        parts = ahead(parts, [state.x for state in states], ("normal", "uniform"), config.steps)
+    else:
+        parts = compiled.streams(parts)
+    walk = many(kernel) if compact is None else steps
+    return tuning(parts, states, config, config.scale, walk, x, "scale")
 
 
 def exactness(config: Config) -> str:

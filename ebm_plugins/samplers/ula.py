@@ -15,8 +15,11 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+import numpy as np
+
+from ebm_plugins import compiled
 from ebm_plugins import config as configs
-from ebm_plugins.chains import advance, ahead, blocks, counts, gradient_of, join, split_single
+from ebm_plugins.chains import ahead, blocks, counts, gradient_of, join, leap, many, split_single
 from ebm_plugins.config import knob
 from ebm_plugins.hookspecs import hookimpl
 from ebm_plugins.noise import Array, Noise
@@ -55,13 +58,23 @@ def sample(target: Target, config: Config, rng: Rng, x: Array) -> Iterator[Snaps
     gradient = gradient_of(target)
     parts = blocks(target, rng, len(x))
     states = [State(part) for part in split_single(target, x, parts)]
-    parts = ahead(parts, [state.x for state in states], ("normal",), config.steps)
+    compact = compiled.kernel("langevin", target, parts, config.steps)
 
     def kernel(state: State, noise: Noise) -> State:
         return State(step(gradient, state.x, noise.normal(state.x), config.step_size))
 
+    def steps(state: State, stream: Array, count: int) -> State:
+        x = np.array(state.x.T, order="C")
+        assert compact is not None
+        compact(stream, x, np.float32(config.step_size), count)
+        return State(x.T)
+
+    if compact is None:
+        parts = ahead(parts, [state.x for state in states], ("normal",), config.steps)
+    else:
+        parts = compiled.streams(parts)
     for count in counts(config.steps, config.every):
-        states = advance(parts, states, kernel, count)
+        states = leap(parts, states, steps if compact else many(kernel), count)
         yield Snapshot(join(states, x))
 
 
