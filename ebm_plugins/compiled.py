@@ -1,7 +1,8 @@
-"""Kernels that numba compiles: taken where it is installed (the extra ``[fast]``), the energy is a sum of wells on the
-plane, and the run is long; else NumPy does the work, draw for draw the same within rounding.
+"""Kernels that numba compiles: taken where it is installed (the extra ``[fast]``) and the run is long, for chains on a sum
+of wells of the plane, and for recall by Hebb's rule; else NumPy does the work, draw for draw the same within rounding,
+and in recall to the cell.
 
-Which of the two depends on nothing but the run and what is installed, so that a run repeats bit for bit, whatever this
+Which of the two moves a chain depends on nothing but the run and what is installed, so that a run repeats bit for bit, whatever this
 process did before; :func:`version` is part of what a result digest is compared by.
 """
 
@@ -17,11 +18,9 @@ from typing import Any
 import numpy as np
 
 from ebm_plugins.noise import Block
-from ebm_plugins.records import Target
+from ebm_plugins.records import Wells
 
-WORTH = (
-    2_000_000  # chains × steps: a twentieth of a second in NumPy, and the longer runs of a process pay for it
-)
+WORTH = 2_000_000  # chains × steps, or cells visited: a twentieth of a second in NumPy; longer runs of a process pay for it
 
 
 def version() -> str | None:
@@ -34,20 +33,37 @@ def version() -> str | None:
         return "unknown"
 
 
-def kernel(name: str, target: Target, parts: Sequence[Block], steps: int) -> Callable[..., Any] | None:
-    """``langevin`` or ``metropolis`` of :mod:`ebm_plugins.compiled_kernels` with the target's wells bound, for chains in
-    these blocks; None where NumPy is to do the work."""
-    chains = sum(max(0, part.rows.stop - part.rows.start) for part in parts)
-    if target.wells is None or target.space.dim != 2 or chains * steps < WORTH or not _usable(name):
+def kernel(
+    name: str, function: Callable[..., Any], parts: Sequence[Block], steps: int
+) -> Callable[..., Any] | None:
+    """``langevin`` or ``metropolis`` of :mod:`ebm_plugins.compiled_kernels` with the wells bound that this energy or
+    gradient is made of, for chains in these blocks; None where NumPy is to do the work."""
+    wells: Wells | None = getattr(function, "wells", None)
+    chains = sum(part.rows.stop - part.rows.start for part in parts)
+    if wells is None or wells.centres.shape[1] != 2 or chains * steps < WORTH or not _usable(name):
         return None
     from ebm_plugins import compiled_kernels
 
-    wells = np.zeros((len(target.wells.heights) + 1, 4), dtype=np.float32)
-    wells[:-1, :2] = target.wells.centres
-    wells[:-1, 2] = -0.5 / np.square(target.wells.widths)
-    wells[:-1, 3] = target.wells.heights
-    wells[-1, 0] = target.wells.confinement
-    return functools.partial(getattr(compiled_kernels, name), wells)
+    rows = np.zeros((len(wells.heights) + 1, 4), dtype=np.float32)
+    rows[:-1, :2] = wells.centres
+    rows[:-1, 2] = -0.5 / np.square(wells.widths)
+    rows[:-1, 3] = wells.heights
+    rows[-1, 0] = wells.confinement
+    return functools.partial(getattr(compiled_kernels, name), rows)
+
+
+def recall(cells: int) -> Callable[..., Any] | None:
+    """``recall`` of :mod:`ebm_plugins.compiled_kernels`, once this process has visited so many cells that it pays; None
+    before, or without numba. Its states are those of NumPy to the cell, so it does not matter when it begins."""
+    _VISITED["cells"] += cells
+    if _VISITED["cells"] < WORTH or not _usable("recall"):
+        return None
+    from ebm_plugins import compiled_kernels
+
+    return compiled_kernels.recall
+
+
+_VISITED = {"cells": 0}
 
 
 def streams(parts: Sequence[Block]) -> tuple[Block, ...]:
@@ -69,11 +85,15 @@ def _usable(name: str) -> bool:
     from ebm_plugins import compiled_kernels
 
     wells, stream, x = np.zeros((1, 4), np.float32), np.ones(4, np.uint64), np.zeros((2, 1), np.float32)
-    size, one = np.float32(1), np.ones(1, np.float32)
-    arguments = (wells, stream, x) if name == "langevin" else (wells, stream, x, one, x.copy(), one > 0)
+    size, one, many = np.float32(1), np.ones(1, np.float32), np.zeros(1, np.int64)
+    arguments: dict[str, tuple[Any, ...]] = {
+        "langevin": (wells, stream, x, size, 1),
+        "metropolis": (wells, stream, x, one, x.copy(), one > 0, size, 1),
+        "recall": (x.T.copy(), many, x.copy(), x.copy(), many.copy()),
+    }
     try:
         if compiled_kernels.COMPILES:
-            getattr(compiled_kernels, name)(*arguments, size, 1)
+            getattr(compiled_kernels, name)(*arguments[name])
     except Exception as error:  # whatever numba and its compiler may raise
         warnings.warn(f"numba {version()} cannot compile {name}, so NumPy is used: {error}", stacklevel=2)
         return False

@@ -245,3 +245,48 @@ def metropolis(
             for i in range(last - first):
                 count += yes[i]
     return count
+
+
+# --- Recall -----------------------------------------------------------------------------------------------------------
+
+STATES = 256  # whose overlaps stay in the first cache
+
+
+@vectorised
+def add(factor: Any, what: Array, to: Array) -> None:
+    """``to`` (m,) plus so many times ``what`` (m,)."""
+    for i in range(len(to)):
+        to[i] = F(to[i] + F(factor * what[i]))
+
+
+@vectorised
+def recall(patterns: Array, order: Array, overlaps: Array, s: Array, flips: Array) -> None:
+    """One asynchronous sweep over the cells ``order`` under Hebb's rule, of all states s (N, n) in place, cell by cell:
+    h = Ξ_i·m − P s_i from the ``overlaps`` m = Ξs (P, n), which follow each change. ``patterns`` is (N, P).
+
+    Everything is a whole number that float32 holds. A cell whose field is 0 stays; ``flips`` (n,) are added to.
+    """
+    field = np.empty(STATES, F)
+    count = F(patterns.shape[1])
+    for first in range(0, s.shape[1], STATES):
+        last = min(first + STATES, s.shape[1])
+        h, flipped = field[: last - first], flips[first:last]
+        for site in order:
+            pattern, spins = patterns[site], s[site, first:last]
+            for i in range(last - first):
+                h[i] = F(F(0) - F(count * spins[i]))
+            for p in range(len(pattern)):
+                add(pattern[p], overlaps[p, first:last], h)
+            busy = 0
+            for i in range(last - first):
+                spin = spins[i]
+                change = F(F(-2) * spin) if F(h[i] * spin) < F(0) else F(0)
+                h[i] = change
+                spins[i] = F(spin + change)
+            for i in range(last - first):
+                flipped[i] += np.int64(F(F(0.5) * np.abs(h[i])))
+            for i in range(last - first):
+                busy += int(np.abs(h[i]))
+            if busy:
+                for p in range(len(pattern)):
+                    add(pattern[p], h, overlaps[p, first:last])

@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ebm_plugins import compiled
 from ebm_plugins.memories import PAIRWISE, rule_of, spins
 from ebm_plugins.records import Array, Params, Rng
 
@@ -111,18 +112,25 @@ def _dense_field(net: Network, site: int, without: Array) -> Array:
     return np.asarray((np.log(on * far + off * near) - np.log(on * near + off * far)) / (2 * b))
 
 
-def fields(net: Network, s: Array) -> Array:
-    """h (N, n), times the network's scale, of the spins s (N, n)."""
+def overlaps_of(net: Network, s: Array) -> Array | None:
+    """Ξs (P, n) of the spins s (N, n), where the fields are taken from them; else None."""
+    return np.asarray(net.patterns @ s) if net.weights is None or net.low_rank else None
+
+
+def fields(net: Network, s: Array, overlaps: Array | None = None) -> Array:
+    """h (N, n), times the network's scale, of the spins s (N, n), and of their overlaps where these are known."""
+    if overlaps is None:
+        overlaps = overlaps_of(net, s)
     if net.weights is not None:
-        h = (
-            net.weights @ s
-            if not net.low_rank
-            else net.patterns.T @ (net.patterns @ s) - len(net.patterns) * s
-        )
+        if overlaps is None:
+            h = net.weights @ s
+        else:
+            h = net.patterns.T @ overlaps
+            h -= len(net.patterns) * s
         if net.thresholds.any():
             h -= net.thresholds[:, None]
         return np.asarray(h)
-    overlaps = net.patterns @ s
+    assert overlaps is not None
     h = np.empty_like(s)
     for site in range(len(s)):
         without = overlaps - np.outer(net.patterns[:, site], s[site])
@@ -131,8 +139,14 @@ def fields(net: Network, s: Array) -> Array:
 
 
 def energies(net: Network, s: Array) -> Array:
-    """E (n,) of the spins s (N, n) under pairwise weights: −½ s·h + ½ θ·s, from the fields h."""
-    halves = (s * fields(net, s)).sum(axis=0, dtype=float)
+    """E (n,) of the spins s (N, n) under pairwise weights: −½ s·h + ½ θ·s, from the fields h, or Σ_j s_j h_j = |Ξs|² − PN
+    − θ·s from the overlaps."""
+    if net.low_rank:
+        overlaps = (net.patterns @ s).astype(float)
+        halves = np.einsum("ij,ij->j", overlaps, overlaps) - float(net.patterns.size)
+        halves -= net.thresholds @ s if net.thresholds.any() else 0.0
+    else:
+        halves = (s * fields(net, s)).sum(axis=0, dtype=float)
     if net.thresholds.any():
         halves -= net.thresholds @ s
     return np.asarray(-0.5 * halves / net.scale)
@@ -151,12 +165,16 @@ def columns(net: Network, x: Array) -> Array:
 
 def states(s: Array) -> NDArray[np.float64]:
     """Spins (N, n) as states (n, N) in 0 or 1: a new array."""
-    return np.ascontiguousarray((s.T > 0).astype(float))
+    return np.ascontiguousarray((s > 0).T).astype(
+        float
+    )  # bytes are turned over, and then made eight times as wide
 
 
-def unstable(net: Network, s: Array) -> NDArray[np.bool_]:
+def unstable(net: Network, s: Array, overlaps: Array | None = None) -> NDArray[np.bool_]:
     """(N, n) which cells point against their field."""
-    return np.asarray(s * fields(net, s) < -net.tie)
+    h = fields(net, s, overlaps)
+    h *= s
+    return np.asarray(h < -net.tie)
 
 
 def moving_cells(params: Params, x: Array) -> NDArray[np.int64]:
@@ -180,16 +198,22 @@ def _drawn(h: Array, noise: Array) -> Array:
 
 def sweep(
     net: Network, s: Array, order: NDArray[np.int64], temperature: float = 0.0, rng: Rng | None = None,
-    block: int = BLOCK,
+    block: int = BLOCK, overlaps: Array | None = None,
 ) -> NDArray[np.int64]:  # fmt: skip
     """Visit the cells in ``order`` once, in every state of s (N, n), which is changed in place.
 
     At temperature 0 a cell takes the sign of its field, above it is drawn by Glauber's rule, for which ``rng``
-    is needed. Returns (n,) how many cells flipped. The noise is drawn cell by cell in the order of the visit,
-    so the block does not change it.
+    is needed. So are the overlaps, if they are given. Returns (n,) how many cells flipped. The noise is drawn cell by cell in the order of the visit,
+    so the block does not change it. Hebb's whole numbers are done by a compiled kernel where there is one and enough to
+    do: the states are the same.
     """
     flips = np.zeros(s.shape[1], dtype=np.int64)
-    overlaps = net.patterns @ s if net.weights is None or net.low_rank else None
+    overlaps = overlaps_of(net, s) if overlaps is None else overlaps
+    if overlaps is not None and net.low_rank and net.dtype == np.float32 and temperature == 0:
+        compact = compiled.recall(len(order) * s.shape[1])
+        if compact is not None:
+            compact(np.ascontiguousarray(net.patterns.T), order, overlaps, s, flips)
+            return flips
     for first in range(0, len(order), block):
         sites = order[first : first + block]
         noise: Array | None = None
@@ -343,16 +367,30 @@ def sweeps(
 ) -> Iterator[NDArray[np.int64]]:
     """The asynchronous update one sweep at a time, on s (N, n) in place: yields (n,) flips, ends when all rest.
 
-    A state is finished, and left out from then on, when none of its cells points against its field.
+    A state is finished, and does not change from then on, when none of its cells points against its field. Finished
+    states are left out once they are most.
     """
-    left = np.flatnonzero(unstable(net, s)[sites].any(axis=0))
-    while len(left):
-        part = s[:, left]
+    overlaps = overlaps_of(net, s)
+    left, part = np.arange(s.shape[1]), s
+    stirred = _restless(net, s, sites, overlaps)
+    while stirred.any():
+        if 2 * np.count_nonzero(stirred) < len(left):
+            # (s[:, left] would have its columns in one piece, and not its rows)
+            part = np.compress(stirred, part, axis=1)
+            overlaps = None if overlaps is None else np.compress(stirred, overlaps, axis=1)
+            left = left[stirred]
         flips = np.zeros(s.shape[1], dtype=np.int64)
-        flips[left] = sweep(net, part, rng.permutation(sites), block=block)
-        s[:, left] = part
-        left = left[unstable(net, part)[sites].any(axis=0)]
+        flips[left] = sweep(net, part, rng.permutation(sites), block=block, overlaps=overlaps)
+        if part is not s:
+            s[:, left] = part
+        stirred = _restless(net, part, sites, overlaps)
         yield flips
+
+
+def _restless(net: Network, s: Array, sites: NDArray[np.int64], overlaps: Array | None) -> NDArray[np.bool_]:
+    """(n,) in which states one of these cells points against its field."""
+    wrong = unstable(net, s, overlaps)
+    return np.asarray((wrong if len(sites) == len(s) else wrong[sites]).any(axis=0))
 
 
 def settle(

@@ -134,7 +134,7 @@ class Target:
     ``box`` is (2, dim), lower and upper corner of where the mass is thought to be, or None. ``chainwise`` is True
     where every chain has clamped coordinates of its own: both functions then take all chains, in their order.
     ``single_precision`` is True where both functions take and return float32 and may be called by several threads at
-    once: samplers may then run their chains so. ``wells`` is the same energy as numbers, where it is a sum of wells.
+    once: samplers may then run their chains so.
     """
 
     energy: Callable[[Array], Array]
@@ -144,7 +144,6 @@ class Target:
     temperature: float = 1.0
     chainwise: bool = False
     single_precision: bool = False
-    wells: Wells | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,6 +47,10 @@ def bind(
             raise PluginError(family.key, "gradient", _shape_message(slope, np.shape(full)))
         return (slope[:, clamp.free] if clamp else slope) / temperature
 
+    if single is not None and wells is not None:
+        for function in (energy, gradient):  # on them: a target with another energy in its place has no wells
+            setattr(function, "wells", wells)  # noqa: B010
+
     box = _box(family, params, space)
     if clamp and box is not None:
         box = np.asarray(box)[:, clamp.free]
@@ -58,7 +62,6 @@ def bind(
         temperature=float(temperature),
         chainwise=clamp is not None and len(clamp.fixed) > 1,
         single_precision=single is not None,
-        wells=wells if single else None,
     )
 
 

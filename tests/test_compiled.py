@@ -12,7 +12,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ebm_plugins import Plane, PluginError, compiled, compiled_kernels, digests, landscapes, noise
+from ebm_plugins import (
+    Plane,
+    PluginError,
+    compiled,
+    compiled_kernels,
+    digests,
+    landscapes,
+    memories,
+    noise,
+    recall,
+)
 from ebm_plugins.families import langevin, metropolis_hastings
 from ebm_plugins.samplers import metropolis, ula
 from ebm_plugins.targets import bind
@@ -190,11 +200,54 @@ def test_the_limits_of_the_configs(scale: float, by) -> None:
         assert np.isfinite(stream(family, config, start(50))[-1].value).all()
 
 
+@pytest.mark.parametrize("n", [1, 5, pytest.param(600, marks=needs_numba)])
+@pytest.mark.parametrize("count", [1, 4, 9])
+@pytest.mark.parametrize("clamped", [False, True])
+def test_recall_by_the_kernel_is_the_same_to_the_cell(n: int, count: int, clamped: bool, by) -> None:
+    """Every sweep, every count of flips; with an even number of patterns there are ties. In blocks of states, too."""
+    rng = np.random.default_rng(5)
+    params = memories.memorise("hebb", rng.choice([-1.0, 1.0], (count, 25)))
+    x = rng.integers(0, 2, (n, 25)).astype(float)
+    sites = np.flatnonzero(rng.random(25) < 0.6) if clamped else np.arange(25)
+    found = {}
+    for means in ("NumPy", "kernel"):
+        by(means)
+        net = recall.network(params)
+        assert net.low_rank
+        s = recall.columns(net, x)
+        stream = recall.sweeps(net, s, sites, np.random.default_rng(6))
+        found[means] = [(flips.tolist(), s.copy()) for flips in stream]
+    assert len(found["kernel"]) == len(found["NumPy"])
+    for (flips, s), (more, other) in zip(found["kernel"], found["NumPy"], strict=True):
+        assert flips == more
+        assert (s == other).all()
+
+
+def test_the_kernel_of_recall_is_for_whole_numbers_and_enough_of_them(monkeypatch) -> None:
+    """Not for thresholds, other rules or heat; and not before a process has done a fair amount of it."""
+    asked: list[int] = []
+    monkeypatch.setattr(compiled, "recall", lambda cells: asked.append(cells))
+    rng = np.random.default_rng(0)
+    xi = rng.choice([-1.0, 1.0], (3, 16))
+    for rule, threshold, heat in (("hebb", 0.1, 0.0), ("storkey", 0.0, 0.0), ("hebb", 0.0, 0.5)):
+        net = recall.network(memories.memorise(rule, xi, threshold=threshold))
+        recall.sweep(net, recall.columns(net, (xi + 1) / 2), np.arange(16), heat, rng)
+    assert asked == []
+    net = recall.network(memories.memorise("hebb", xi))
+    recall.sweep(net, recall.columns(net, (xi + 1) / 2), np.arange(16))
+    assert asked == [3 * 16]
+    monkeypatch.undo()
+    monkeypatch.setattr(compiled, "_usable", lambda name: True)
+    monkeypatch.setitem(compiled._VISITED, "cells", 0)
+    assert compiled.recall(compiled.WORTH - 1) is None
+    assert compiled.recall(1) is not None
+
+
 # --- When -------------------------------------------------------------------------------------------------------------
 
 
 def asked(target: Any, n: int, steps: int) -> Any:
-    return compiled.kernel("langevin", target, noise.blocks(np.random.default_rng(0), n), steps)
+    return compiled.kernel("langevin", target.gradient, noise.blocks(np.random.default_rng(0), n), steps)
 
 
 def test_it_is_taken_for_wells_on_the_plane_and_long_runs_alone(monkeypatch) -> None:
@@ -202,7 +255,8 @@ def test_it_is_taken_for_wells_on_the_plane_and_long_runs_alone(monkeypatch) -> 
     target = bind(langevin.FAMILY, WELLS, Plane())
     assert asked(target, 10_000, 300) is not None
     assert asked(target, 300, 300) is None
-    assert asked(replace(target, wells=None), 10_000, 300) is None
+    counted = replace(target, gradient=lambda x: target.gradient(x))  # somebody looks at what is asked of it
+    assert asked(counted, 10_000, 300) is None
     assert asked(bind(langevin.FAMILY, landscapes.params_of("ring"), Plane()), 10_000, 300) is None
     monkeypatch.setattr(compiled, "_usable", lambda name: False)
     assert asked(target, 10_000, 300) is None
@@ -210,13 +264,11 @@ def test_it_is_taken_for_wells_on_the_plane_and_long_runs_alone(monkeypatch) -> 
 
 def test_a_target_has_the_wells_over_its_temperature() -> None:
     target = bind(langevin.FAMILY, WELLS, Plane(), temperature=2.0)
-    assert target.wells is not None
-    assert target.wells.heights == pytest.approx([1.5, 1.0, 1.25])
-    assert target.wells.confinement == 0.025
-    assert (
-        bind(langevin.FAMILY, WELLS, Plane(), free=np.array([True, False]), fixed=np.zeros((1, 2))).wells
-        is None
-    )
+    for function in (target.energy, target.gradient):
+        assert function.wells.heights == pytest.approx([1.5, 1.0, 1.25])
+        assert function.wells.confinement == 0.025
+    clamped = bind(langevin.FAMILY, WELLS, Plane(), free=np.array([True, False]), fixed=np.zeros((1, 2)))
+    assert not hasattr(clamped.energy, "wells")
 
 
 @pytest.mark.parametrize(

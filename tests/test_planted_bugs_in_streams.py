@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 from ebm_plugins import BinaryGrid, Config, Family, NoConfig, Plane, RunSpec, Sampler, Snapshot, knob
+from ebm_plugins.records import Wells
 from ebm_plugins.samplers import mala, metropolis
 from ebm_plugins.scaffold import write
 from ebm_plugins.testing import check_all, summary
@@ -250,7 +251,45 @@ def coarse(family: Family) -> Family:
     return replace(family, energy=lambda p, x, right=family.energy: right(p, x).astype(np.float16))
 
 
+def single(energy: Any = None, gradient: Any = None, *wells: Any) -> Any:
+    """A right ``single_precision``, with one of its functions wrapped, or with wells besides."""
+
+    def rounded(function: Any, params: Any, wrap: Any) -> Any:
+        plain = lambda x: function(params, x.astype(float)).astype(np.float32)  # noqa: E731
+        return plain if wrap is None else wrap(plain)
+
+    def change(family: Family) -> Family:
+        functions = ((family.energy, energy), (family.gradient, gradient))
+        return replace(
+            family, single_precision=lambda p: (*(rounded(f, p, wrap) for f, wrap in functions), *wells)
+        )
+
+    return change
+
+
+def in_one_buffer(function: Any) -> Any:
+    kept = np.empty(10_000, np.float32)
+
+    def answer(x: Any) -> Any:
+        kept[: len(x)] = function(x)
+        return kept[: len(x)]
+
+    return answer
+
+
+def another_energy(family: Family) -> Family:
+    """Its author had a new idea of the energy, and did not think of the other form."""
+    return replace(single()(family), energy=lambda p, x: 1.001 * family.energy(p, x))
+
+
 FAMILIES: dict[str, tuple[str, Any]] = {
+    "another energy beside single_precision": ("single_precision_agrees", another_energy),
+    "a gradient in float32 of another sign": ("single_precision_agrees", single(None, lambda g: lambda x: -g(x))),
+    "energies in double precision, called single": ("single_precision_agrees", single(
+        lambda e: lambda x: e(x).astype(float))),
+    "energies in float32 in one buffer": ("single_precision_agrees", single(in_one_buffer)),
+    "wells of another energy": ("single_precision_agrees", single(
+        None, None, Wells(np.zeros((1, 2)), np.ones(1), np.ones(1), 0.3))),
     "a gradient of what was trained last": ("params_are_all", last_trained("gradient")),
     "samples of what was trained last": ("params_are_all", last_trained("sample")),
     "a gradient of the first params for ever": ("gradient_matches", first_seen("gradient")),
@@ -324,6 +363,18 @@ def test_the_guides_coins_conform_without_an_example(coins: ModuleType, ebm_regi
     assert checks_training.LISTED >= 4
     assert result.outcome == "skip"
     assert "give it an example" in result.message
+
+
+def test_a_right_single_precision_is_let_through(valley: Family, ebm_registry: Any) -> None:
+    for family in (
+        single()(valley),
+        ebm_registry.families["langevin"],
+        ebm_registry.families["metropolis-hastings"],
+    ):
+        (result,) = check_all(family, ebm_registry, seed=5, names=["single_precision_agrees"])
+        assert result.outcome == "pass", result.message
+    (result,) = check_all(valley, ebm_registry, seed=5, names=["single_precision_agrees"])
+    assert result.outcome == "skip"
 
 
 def test_single_precision_is_no_mistake(valley: Family, ebm_registry: Any) -> None:

@@ -172,7 +172,7 @@ def _walk(
     ]
     compact = None
     if config.proposal == "random-walk":
-        compact = compiled.kernel("metropolis", target, parts, config.steps)
+        compact = compiled.kernel("metropolis", target.energy, parts, config.steps)
 
     def kernel(state: State, noise: Noise, scale: float) -> State:
         state = step(target, state, noise, scale, proposal, config.correction)

@@ -58,7 +58,7 @@ def sample(target: Target, config: Config, rng: Rng, x: Array) -> Iterator[Snaps
     gradient = gradient_of(target)
     parts = blocks(target, rng, len(x))
     states = [State(part) for part in split_single(target, x, parts)]
-    compact = compiled.kernel("langevin", target, parts, config.steps)
+    compact = compiled.kernel("langevin", gradient, parts, config.steps)
 
     def kernel(state: State, noise: Noise) -> State:
         return State(step(gradient, state.x, noise.normal(state.x), config.step_size))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from ebm_plugins import wells
 from ebm_plugins.exact import truth_of
-from ebm_plugins.records import FAULTS, Array, Params
+from ebm_plugins.records import FAULTS, Array, Function, Params
 from ebm_plugins.testing.kit import Finding, Skip, Wrong, check, require
 from ebm_plugins.testing.subject import Subject
 
 SAME = 1e-6  # of the largest energy: rounding in another order, in single precision at worst
 SLOPE = 2e-5  # of the steepest slope
+SINGLE = 2e-5  # of the largest value: some hundred roundings of float32
 CROWD = 5_000  # strangers: more than a tile of 4,096
 FAR = 10.0  # times as far out as the points are
 
@@ -147,6 +149,57 @@ def gradient_matches(subject: Subject) -> Finding:
     if not subject.space.discrete:
         _slope_error(subject, FAR * x)
     return Finding(f"{worst:.1e}")
+
+
+@check("family")
+def single_precision_agrees(subject: Subject) -> Finding:
+    """What ``single_precision`` returns are the same energy and gradient, and the same wells, to 2e-5 of the largest: of
+    states in float32, in either memory order, as new float32 arrays, of one row and of none. A family that replaces its
+    energy replaces this, too."""
+    family, params = subject.family, subject.params
+    if family.single_precision is None:
+        raise Skip("it has no single_precision")
+    x, answer = subject.points.astype(np.float32), family.single_precision(params)
+    require(
+        isinstance(answer, tuple) and len(answer) in (2, 3) and all(map(callable, answer[:2])),
+        "single_precision returns neither (energy, gradient) nor these and its wells",
+    )
+    subject.energies  # noqa: B018  (skips where there are none)
+    worst = 0.0
+    for name, single in (("energy", answer[0]), ("gradient", answer[1])):
+        double = getattr(family, name)
+        if double is not None:
+            wanted = np.asarray(double(params, x.astype(float)))
+            worst = max(worst, *(_single_error(name, single, wanted, given) for given in _layouts(x)))
+    if len(answer) == 3:
+        numbers = {**answer[2]._asdict(), "confinement": np.atleast_1d(answer[2].confinement)}
+        found, wanted = wells.energy(numbers, x.astype(float)), family.energy(params, x.astype(float))
+        worst = max(
+            worst, _single_error("energy of its wells", lambda x: found.astype(np.float32), wanted, x)
+        )
+    return Finding(f"{worst:.1e}")
+
+
+def _layouts(x: Array) -> tuple[Array, ...]:
+    return x.copy(), np.asfortranarray(x), x[:1].copy(), x[:0].copy()
+
+
+def _single_error(name: str, single: Function, wanted: Array, x: Array) -> float:
+    """The largest error of a function of float32 at x, the first of the rows where ``wanted`` is, in parts of the largest
+    value; or Wrong."""
+    given, scale, wanted = x.copy(order="K"), max(1.0, float(np.abs(wanted).max())), wanted[: len(x)]
+    found = single(given)
+    require(
+        isinstance(found, np.ndarray) and found.dtype == np.float32 and found.shape == wanted.shape,
+        f"single_precision: the {name} of {len(x)} rows is no float32 array of shape {wanted.shape}",
+    )
+    error = float(np.abs(found - wanted).max(initial=0.0)) / scale
+    require(error <= SINGLE, f"single_precision: the {name} is off by {error * scale:.3g}")
+    require((given == x).all(), f"single_precision: the {name} edits its states")
+    before = found.copy()
+    single(given[::-1].copy())
+    require((found == before).all(), f"single_precision: the {name} is no new array")
+    return error
 
 
 def _slope_error(subject: Subject, x: Array) -> float:
