@@ -178,6 +178,27 @@ def test_memory_is_bounded_by_the_chains_and_not_by_their_steps(family, config) 
     assert peaks[1] < 40e6
 
 
+@pytest.mark.parametrize(("family", "config"), RUNS[:2])
+@pytest.mark.parametrize("n", [1, 500])
+def test_the_longest_run_that_the_configs_allow_begins_in_little_memory(family, config, n: int) -> None:
+    """100,000 steps, 1,000 a snapshot: the numbers of 500 chains would be 400 MB for all, and 4 MB for a snapshot."""
+    steps, every = type(config).model_fields["steps"], type(config).model_fields["every"]
+    most = {"steps": steps.metadata[-1].le, "every": every.metadata[-1].le}
+    assert most == {"steps": 100_000, "every": 1_000}
+    params = landscapes.params_of("three-wells", 0.05)
+
+    def begun():
+        return next(family.sample(params, type(config)(**most), np.random.default_rng(0), np.zeros((n, 2))))
+
+    begun()  # what a first run imports is not counted
+    tracemalloc.start()
+    first = begun()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert np.isfinite(first.value).all()
+    assert peak < 2e6
+
+
 def test_an_error_of_a_plugin_in_a_thread_is_raised_where_the_run_is(monkeypatch) -> None:
     from dataclasses import replace
 
