@@ -10,12 +10,11 @@ Sources: Neal 2001; Salakhutdinov, Murray 2008; Burda, Grosse, Salakhutdinov 201
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from itertools import pairwise
 
 import numpy as np
 
-from ebm_plugins.blas import team
+from ebm_plugins.blas import alone
 from ebm_plugins.coins import bernoulli
 from ebm_plugins.rbm_core import (
     Machine,
@@ -70,17 +69,18 @@ def backward(params: Params, rng: Rng, v: Array, temperatures: int = TEMPERATURE
 def _in_tiles(
     m: Machine, rng: Rng, chains: int, betas: list[float], begin: Callable[[slice, Rng], Array]
 ) -> tuple[Array, Array]:
-    """:func:`_annealed` for tiles of chains, each with random numbers of its own, shared between threads.
+    """:func:`_annealed` for tiles of chains, each with random numbers of its own.
 
-    ``begin(rows, rng)`` says where the chains of a tile start.
+    ``begin(rows, rng)`` says where the chains of a tile start. One thread does them all: two would spend more on
+    waiting for the interpreter, between calls this small, than they gain.
     """
     tiles = [slice(first, min(first + TILE, chains)) for first in range(0, chains, TILE)]
 
-    def task(rows: slice, own: Rng) -> tuple[Array, Array]:
-        return _annealed(m, begin(rows, own), betas, own)
-
-    with team(len(tiles)) as share:
-        parts = share([partial(task, *each) for each in zip(tiles, rng.spawn(len(tiles)), strict=True)])
+    with alone():
+        parts = [
+            _annealed(m, begin(rows, own), betas, own)
+            for rows, own in zip(tiles, rng.spawn(len(tiles)), strict=True)
+        ]
     logs, ends = zip(*parts, strict=True)
     return np.concatenate(logs), np.concatenate(ends)
 
@@ -107,6 +107,7 @@ def _annealed(m: Machine, v: Array, betas: list[float], rng: Rng) -> tuple[Array
         signal(m, v, heard)
         heard += m.hidden_bias
         np.abs(heard, out=below)
+        logs += (new - old) * (v @ tilt + 0.5 * (heard @ ones + below @ ones))  # max(a, 0) = (a + |a|)/2
         np.multiply(below, -new, out=fraction)
         below *= -old
         for power in (fraction, below):
@@ -117,7 +118,6 @@ def _annealed(m: Machine, v: Array, betas: list[float], rng: Rng) -> tuple[Array
         if step % TOGETHER == 0:
             logs += np.log(product, out=product).sum(axis=1)
             product.fill(1)
-        logs += (new - old) * (np.maximum(heard, 0, out=below) @ ones + v @ tilt)
         heard *= new
         bernoulli(sigmoid(heard, heard), rng, heard)
         draw_visible(m, heard, rng, new, out=v)
@@ -150,8 +150,10 @@ def bracket(
         weights = np.cumsum(np.exp(logs - logs.max()))
         chosen = np.searchsorted(weights, rng.random(chains) * weights[-1], side="right")
         v = ends[np.minimum(chosen, chains - 1)]
-        for _ in range(SWEEPS):
-            sweep(m, v, rng, out=v)
+        hidden = np.empty((chains, len(m.hidden_bias)), np.float32)
+        with alone():
+            for _ in range(SWEEPS):
+                sweep(m, v, rng, out=v, hidden=hidden)
     back, back_error = estimate(-backward(params, rng, v, temperatures))
     low, high = lower - ERRORS * error, -back + ERRORS * back_error
     return min(low, high), max(low, high), max(error, back_error)

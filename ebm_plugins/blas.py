@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import cache
-from threading import Lock
+from threading import Lock, local
 from typing import Any, TypeVar
 
 from threadpoolctl import ThreadpoolController, threadpool_limits
@@ -44,43 +44,56 @@ def threads() -> int:
     return max((library.num_threads for library in _libraries().lib_controllers), default=1)
 
 
+def one_by_one(tasks: Sequence[Callable[[], T]]) -> list[T]:
+    """What all of the tasks return, done by the caller: a ``share`` without a team."""
+    return [task() for task in tasks]
+
+
 @contextmanager
 def team(most: int) -> Iterator[Share[Any]]:
     """``share(tasks)``, which does all of some tasks, in up to ``most`` threads, and returns what they return in order.
 
-    One task is done by the caller. Without threads to share with, or while another team is at work, it does all.
+    One task is done by the caller. Without threads to share with, or while another team is at work, it does all. Inside
+    :func:`alone` nothing has to be limited anew, which is for work that is shared at every step.
     """
     helpers = min(most, threads()) - 1
     if helpers < 1:
-        yield lambda tasks: [task() for task in tasks]
+        yield one_by_one
         return
     with ThreadPoolExecutor(helpers) as pool:
 
+        def together(tasks: Sequence[Callable[[], T]]) -> list[T]:
+            others = [pool.submit(task) for task in tasks[1:]]
+            return [tasks[0](), *(other.result() for other in others)]
+
         def share(tasks: Sequence[Callable[[], T]]) -> list[T]:
-            if not _limiting.acquire(blocking=False):
-                return [task() for task in tasks]
-            try:
-                with _libraries().limit(limits=1):
-                    others = [pool.submit(task) for task in tasks[1:]]
-                    return [tasks[0](), *(other.result() for other in others)]
-            finally:
-                _limiting.release()
+            if len(tasks) > 1 and _limiter.is_mine:
+                return together(tasks)
+            with alone() as mine:
+                return together(tasks) if mine else one_by_one(tasks)
 
         yield share
 
 
+class _Limiter(local):
+    is_mine = False  # whether this thread set the limit
+
+
+_limiter = _Limiter()
+
+
 @contextmanager
-def _one() -> Iterator[None]:
+def alone() -> Iterator[bool]:
+    """One BLAS thread inside a ``with``, for work that is shared in another way or too small to be; whether this is
+    what set it so (and puts it back). A product in two BLAS threads waits for both, spinning: on two busy cores that
+    makes it slower than in one."""
     if not _limiting.acquire(blocking=False):
-        yield
+        yield False
         return
+    _limiter.is_mine = True
     try:
         with _libraries().limit(limits=1):
-            yield
+            yield True
     finally:
+        _limiter.is_mine = False
         _limiting.release()
-
-
-def alone() -> AbstractContextManager[None]:
-    """One BLAS thread inside a ``with``: for products too small to be shared."""
-    return _one() if threads() > 1 else nullcontext()

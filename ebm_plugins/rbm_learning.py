@@ -18,18 +18,20 @@ Sources: Hinton 2002, 2012 (practical guide); Tieleman 2008; Desjardins 2010; Ch
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import nullcontext
+from functools import partial
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ebm_plugins import rbm_tempering as tempering
-from ebm_plugins.blas import alone
+from ebm_plugins.blas import Share, alone, one_by_one, team
 from ebm_plugins.coins import bernoulli
 from ebm_plugins.rbm_core import Machine, draw_visible, hidden_probability, sweep
 from ebm_plugins.records import Array, Rng
 
-SHARED = 4_000_000  # multiplications, from which on two threads are worth their meeting
+SHARED = 16_000_000  # multiplications, from which on two threads are worth their meeting
+PARTS = 2  # of a batch that large, each with random numbers of its own, so that threads change nothing
 SLIDING = 0.01  # how fast the hidden offsets follow
 LEAST_SCALE = 0.05  # of the data's standard deviation: a smaller σ would make the density grow without end
 Statistics = tuple[Array, Array, Array]
@@ -60,31 +62,59 @@ def epochs(
     offset = np.full(config.hidden, 0.5, np.float32)  # λ
     size = min(config.batch, len(x))
     desk = _desk(m, size, config)
-    particles = _particles(m, x, config, rng)
+    chains = _particles(m, x, config, rng)
+    if config.method == "pcd":
+        desk.v[: len(chains)] = chains
+        chains = desk.v[: len(chains)]
     velocity = Step(*map(np.zeros_like, (m.weights, m.visible_bias, m.hidden_bias)))
     total = config.epochs * -(-len(x) // size)
-    small = size * m.weights.size < SHARED
+    shared = size * m.weights.size >= SHARED and config.method != "tempering"
+    streams = rng.spawn(PARTS) if shared else [rng]
     done = 0
     for _ in range(config.epochs):
         order = rng.permutation(len(x))
-        with alone() if small else nullcontext(), np.errstate(over="ignore", invalid="ignore"):
+        with team(len(streams)) as share, alone(), np.errstate(over="ignore", invalid="ignore"):
             for first in range(0, len(x), size):
                 rows = order[first : first + size]
                 end, v = desk.rows(len(rows))
-                np.take(x, rows, axis=0, out=desk.v[v], mode="clip")
-                p = hidden_probability(m, desk.v[v], out=desk.p[v])
-                active = p.mean(axis=0)
+                parts = zip(
+                    *(cut(all_, len(streams)) for all_ in (slice(0, len(rows)), v, end)), streams, strict=True
+                )
+                chains = share(
+                    [
+                        partial(_states, m, x, rows[one], desk, data, ends, own, chains, config, done)
+                        for one, data, ends, own in parts
+                    ]
+                )[0]
+                active = desk.p[v].mean(axis=0)
                 offset += np.float32(SLIDING) * (active - offset)
-                h = desk.h[: end.stop]
-                _, particles = negative(m, p, particles, config, rng, done, desk.v[end], h)
-                hidden_probability(m, desk.v[end], out=desk.p[end])
                 rate = learning_rate(config, done / total)
                 scale = _scale(m, desk, end, v, rate) if gaussian and config.learn_scale else m.scale
-                step = slope(desk, end, v, rate, (mean, offset) if config.centering else None)
+                step = slope(desk, end, v, rate, (mean, offset) if config.centering else None, share)
                 _update(m, velocity, step, rate, config, active)
                 m = m._replace(scale=scale)
                 done += 1
         yield _copied(m)
+
+
+def _states(
+    m: Machine, x: Array, rows: Array, desk: Desk, data: slice, end: slice, rng: Rng, chains: Array, config: Any, step: int
+) -> Array:  # fmt: skip
+    """Fill rows of the desk: ``data`` with these ``rows`` of x, and ``end`` with what the machine makes of them or of
+    its ``chains``; with their hidden probabilities. Returns the chains as they stand."""
+    with np.errstate(over="ignore", invalid="ignore"):  # a thread has its own
+        np.take(x, rows, axis=0, out=desk.v[data], mode="clip")
+        p = hidden_probability(m, desk.v[data], out=desk.p[data])
+        begin = chains[end] if config.method == "pcd" else chains
+        _, after = negative(m, p, begin, config, rng, step, desk.v[end], desk.h[end])
+        hidden_probability(m, desk.v[end], out=desk.p[end])
+    return chains if config.method == "pcd" else after
+
+
+def cut(rows: slice, parts: int) -> list[slice]:
+    """Rows in so many parts, nearly as long as each other."""
+    edges = [rows.start + (rows.stop - rows.start) * i // parts for i in range(parts + 1)]
+    return [slice(*edge) for edge in pairwise(edges)]
 
 
 def _copied(m: Machine) -> Machine:
@@ -189,12 +219,17 @@ def centred(slope: Statistics, mean: Array, offset: Array) -> Statistics:
 
 
 def slope(
-    desk: Desk, end: slice, data: slice, rate: float, offsets: tuple[Array, Array] | None = None
+    desk: Desk,
+    end: slice,
+    data: slice,
+    rate: float,
+    offsets: tuple[Array, Array] | None = None,
+    share: Share[None] = one_by_one,
 ) -> Step:
     """``rate`` times :func:`difference`, or :func:`centred` with ``offsets``, from one product of the desk's rows.
 
     The signs are put into the hidden probabilities, which are spent here. Centering is two more rows of the product:
-    μ against −∇c and ∇b against −λ.
+    μ against −∇c and ∇b against −λ. A large product is a task for each part of the visible units, given to ``share``.
     """
     step, count = desk.step, data.stop
     sign = np.empty(count, np.float32)
@@ -205,16 +240,23 @@ def slope(
     np.matmul(sign, desk.v[:count], out=step.visible)
     np.matmul(np.ones_like(sign), p, out=step.hidden)
     if offsets is None:
-        np.matmul(desk.v[:count].T, p, out=step.weights)
+        _products(desk.v[:count], p, step.weights, share)
         return step
     mean, offset = offsets
     desk.v[count], desk.v[count + 1] = mean, step.visible
     np.negative(step.hidden, out=desk.p[count])
     np.negative(offset, out=desk.p[count + 1])
-    np.matmul(desk.v[: count + 2].T, desk.p[: count + 2], out=step.weights)
+    _products(desk.v[: count + 2], desk.p[: count + 2], step.weights, share)
     step.visible[...] -= step.weights @ offset
     step.hidden[...] -= mean @ step.weights
     return step
+
+
+def _products(v: Array, p: Array, out: Array, share: Share[None]) -> None:
+    """vᵀp."""
+    parts = PARTS if v.size * p.shape[1] >= SHARED else 1
+    units = cut(slice(0, v.shape[1]), parts)
+    share([partial(np.matmul, v[:, some].T, p, out=out[some]) for some in units])
 
 
 def _update(m: Machine, velocity: Step, step: Step, rate: float, config: Any, active: Array) -> None:

@@ -396,3 +396,26 @@ def test_the_step_of_log_variance_is_the_exact_slope():
         up, down = ({**params, "scale": params["scale"] * np.exp(s * step / 2)} for s in (1, -1))
         numeric = (log_likelihood(up, x) - log_likelihood(down, x)) / 2e-4
         assert slope[i] == pytest.approx(np.clip(numeric, -1, 1), abs=0.05)
+
+
+@pytest.mark.parametrize("method", ["cd", "pcd"])
+def test_a_batch_in_parts_learns_as_well_and_threads_change_no_bit(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two machines whose batches were cut in two, one part's last batch of one row empty; in one thread and in two. One
+    that forgot a part of the rows, or learned from its data as its states, would not come near the likelihood."""
+    from threadpoolctl import threadpool_limits
+
+    x = bars(2)
+    rows = np.concatenate([x, x, x[:1]])
+    whole = learned(rows, method=method, epochs=400, batch=6, chains=12)
+    monkeypatch.setattr(learning, "SHARED", 1)
+    found = []
+    for threads in (1, 2):
+        with threadpool_limits(threads, user_api="blas"):
+            found.append(learned(rows, method=method, epochs=400, batch=6, chains=12))
+    for name, array in found[0].items():
+        np.testing.assert_array_equal(array, found[1][name])
+    assert log_likelihood(found[0], x) == pytest.approx(log_likelihood(whole, x), abs=0.15)
+    start = learned(rows, method=method, epochs=1, batch=6, chains=12)
+    assert log_likelihood(whole, x) > log_likelihood(start, x) + 0.2

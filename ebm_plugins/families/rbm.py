@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from ebm_plugins import ais, pages, rbm_learning
 from ebm_plugins import rbm_tempering as tempering
+from ebm_plugins.blas import alone
 from ebm_plugins.chains import counts
 from ebm_plugins.config import Config, knob
 from ebm_plugins.families import rbm_figures as figures
@@ -198,16 +199,17 @@ def sample(
     step = 0
     for taken in counts(config.steps, config.every):
         rates = []
-        for ahead in range(taken - 1, -1, -1):
-            if not ahead:
-                before[...] = v[0]
-            sweep(m, v, rng, betas if replicas > 1 else 1.0, out=v, hidden=h)
-            if held.size:
-                v[..., held] = fixed[:, held]
-            if replicas > 1:
-                v, rate = tempering.swap(m, v, betas, rng, step % 2)
-                rates.append(rate)
-            step += 1
+        with alone():
+            for ahead in range(taken - 1, -1, -1):
+                if not ahead:
+                    before[...] = v[0]
+                sweep(m, v, rng, betas if replicas > 1 else 1.0, out=v, hidden=h)
+                if held.size:
+                    v[..., held] = fixed[:, held]
+                if replicas > 1:
+                    v, rate = tempering.swap(m, v, betas, rng, step % 2)
+                    rates.append(rate)
+                step += 1
         value = np.where(moving, v[0].astype(float), given)
         metrics = {"free_energy": float(free_energy(params, value).mean()) if len(value) else 0.0}
         if m.scale is None and len(value):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,14 @@ def _one_thread() -> Iterator[None]:
 
     with threadpool_limits(race.THREADS, user_api="blas"):
         yield
+
+
+def pytest_report_header() -> str:
+    chosen = os.environ.get("OPENBLAS_CORETYPE")
+    capped = (
+        f", as OPENBLAS_CORETYPE={chosen} asks: unset it, since it holds NumPy alone back" if chosen else ""
+    )
+    return f"matrix products by {race.versions().get('OpenBLAS', 'another BLAS than OpenBLAS')}{capped}"
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import stats
+from threadpoolctl import threadpool_info
 
 THREADS = 2
 REPEATS = 12  # runs of the textbook form, from which the spread of a statistic is taken
@@ -131,13 +132,16 @@ class Result:
 
 
 def versions() -> dict[str, str]:
-    """Of what takes part."""
+    """Of what takes part, and which processor's matrix products OpenBLAS has chosen."""
     found = {}
     for name in ("numpy", "numba", *PEERS):
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
+    for library in threadpool_info():
+        if library["internal_api"] == "openblas" and "numpy" in library["filepath"]:
+            found["OpenBLAS"] = f"{library['version']} for {library['architecture']}"
     return found
 
 

@@ -40,6 +40,9 @@ def main() -> None:
     asked.add_argument("--write-only", action="store_true")
     options = asked.parse_args()
     if not options.write_only:
+        os.environ.pop(
+            "OPENBLAS_CORETYPE", None
+        )  # NumPy alone would be held to an older processor's instructions
         os.environ.setdefault("EBM_RACES", str(ROOT / ".benchmarks" / f"races-{time.time():.0f}.jsonl"))
         for _ in range(options.runs):
             for name in FILES:
