@@ -72,8 +72,8 @@ def tanh(a: Array, order: int) -> list[Array]:
 
 def relu(a: Array, order: int) -> list[Array]:
     """φ(a) = max(a, 0) and its first derivative; the higher ones are 0. Not for an energy: its score would jump."""
-    flat = [np.zeros_like(a) for _ in range(order - 1)]
-    return [np.maximum(a, 0), (a > 0).astype(a.dtype), *flat][: order + 1]
+    slope = (a > 0).astype(a.dtype)
+    return [slope * a, slope, *(np.zeros_like(a) for _ in range(order - 1))][: order + 1]
 
 
 ACTIVATIONS: Mapping[str, Activation] = {"silu": silu, "softplus": softplus, "tanh": tanh, "relu": relu}

@@ -132,6 +132,14 @@ def box_muller(bits: NDArray[np.uint32], out: Array) -> None:
     out[:, half:] *= radius[:, :rest]
 
 
+def normals(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Standard normals in float32, as :func:`box_muller` makes them."""
+    out = np.empty(shape, np.float32)
+    words = generator.bit_generator.random_raw(-(-out.size // 2))
+    box_muller(words.view(np.uint32)[None], out.reshape(1, -1))
+    return out
+
+
 class _Scratch(threading.local):
     """Memory that a thread uses again and again: asking the system for it costs more than the arithmetic."""
 

@@ -215,3 +215,13 @@ def test_an_error_of_a_plugin_in_a_thread_is_raised_where_the_run_is(monkeypatch
     target = bind(family, landscapes.params_of("three-wells", 0.05), Plane())
     with pytest.raises(PluginError, match="in a thread"):
         list(ula.sample(target, ula.Config(steps=2), np.random.default_rng(0), np.zeros((40_000, 2))))
+
+
+def test_normals_of_any_shape_and_an_odd_number_of_them() -> None:
+    """Mean and variance of 400,003 normals; each by chance outside in 4e-8."""
+    drawn = noise.normals(np.random.default_rng(5), (N + 3, 1))
+    assert drawn.shape == (N + 3, 1)
+    assert drawn.dtype == np.float32
+    assert abs(drawn.mean(dtype=float)) < SIGMAS / np.sqrt(N)
+    assert abs((drawn.astype(float) ** 2).mean() - 1) < SIGMAS * np.sqrt(2 / N)
+    assert noise.normals(np.random.default_rng(5), (0, 3)).shape == (0, 3)

@@ -240,3 +240,18 @@ def test_tempering_crosses_where_gibbs_does_not():
         crossed.append(float((v[0].mean(axis=1) > 0.5).mean()))
     assert crossed[0] < 0.02
     assert 0.4 < crossed[1] < 0.6
+
+
+@pytest.mark.parametrize("size", [0.01, 5.0, 60.0, 400.0])
+def test_pseudo_log_likelihood_of_small_and_of_huge_weights(size: float) -> None:
+    """By softplus of what each hidden unit hears, for weights whose products of exponentials would overflow."""
+    params = random_params(7, 21, seed=3, size=size)
+    params["weights"] = np.clip(params["weights"], -600, 600)
+    x = all_states(7)[::9]
+    m = machine(params)
+    total = np.zeros(len(x))
+    for i in range(7):
+        other = x.copy()
+        other[:, i] = 1 - other[:, i]
+        total -= np.logaddexp(0, core.path_energy(m, x) - core.path_energy(m, other))
+    assert core.pseudo_log_likelihood(params, x) == pytest.approx(total.mean(), rel=1e-9)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ebm_plugins import network, pages
-from ebm_plugins.blas import Share, team
+from ebm_plugins.blas import alone
 from ebm_plugins.config import Config, knob
 from ebm_plugins.families import dsm_figures as figures
 from ebm_plugins.families import dsm_images as images
@@ -154,19 +154,19 @@ def train(data: Data, config: TrainConfig, rng: Rng) -> Iterator[Snapshot]:
     mean, loss, since = weights, 0.0, 0
     seed = int(rng.integers(2**32))
     pages.keep()
-    with team(2) as share:
-        for step in range(1, config.steps + 1):
+    for step in range(1, config.steps + 1):
+        with alone():
             rows = losses.batch(model, x, config.batch, config.weighting, rng)
-            value, slope = _loss(model, rows, config, rng, share)
-            loss, since = loss + value, since + 1
-            rate = 0.5 * config.learning_rate * (1 + np.cos(np.pi * step / config.steps))
-            weights, state = network.adam(weights, slope, state, rate)
-            model = model._replace(weights=weights)
-            mean = _averaged(mean, weights, min(config.averaging, step / (step + 9)))
-            if step % config.every == 0 or step == config.steps:
-                measured = _measured(model._replace(weights=mean), data, np.random.default_rng(seed))
-                yield Snapshot({**fixed, **network.named(mean)}, {"loss": loss / since, **measured})
-                loss, since = 0.0, 0
+            value, slope = _loss(model, rows, config, rng)
+        loss, since = loss + value, since + 1
+        rate = 0.5 * config.learning_rate * (1 + np.cos(np.pi * step / config.steps))
+        weights, state = network.adam(weights, slope, state, rate)
+        model = model._replace(weights=weights)
+        mean = _averaged(mean, weights, min(config.averaging, step / (step + 9)))
+        if step % config.every == 0 or step == config.steps:
+            measured = _measured(model._replace(weights=mean), data, np.random.default_rng(seed))
+            yield Snapshot({**fixed, **network.named(mean)}, {"loss": loss / since, **measured})
+            loss, since = 0.0, 0
 
 
 def _check(data: Data, config: TrainConfig) -> None:
@@ -185,15 +185,9 @@ def _check(data: Data, config: TrainConfig) -> None:
         raise ConfigError("loss", expected, f"explicit in {data.space.dim}")
 
 
-def _loss(
-    model: models.Model,
-    rows: losses.Batch,
-    config: TrainConfig,
-    rng: Rng,
-    share: Share[tuple[float, Weights]],
-) -> tuple[float, Weights]:
+def _loss(model: models.Model, rows: losses.Batch, config: TrainConfig, rng: Rng) -> tuple[float, Weights]:
     if config.loss == "denoising":
-        return losses.in_blocks(model, rows, share)
+        return losses.denoising(model, rows)
     if config.loss == "explicit":
         return losses.explicit(model, rows)
     return losses.sliced(model, rows, config.slices, rng)

@@ -14,20 +14,17 @@ of |s|² reduced).
 
 from __future__ import annotations
 
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from ebm_plugins import network
-from ebm_plugins.blas import Share
 from ebm_plugins.families.dsm_model import Model, inputs, predicted_noise
 from ebm_plugins.network import Weights
 from ebm_plugins.records import Array, Data, Rng
 from ebm_plugins.shapes import SHAPES, Mixture, mixture, standardised
 from ebm_plugins.spaces import Plane
 
-BLOCK = 32_768  # hidden units of a layer, over the rows of a block: 128 kB
 MEASURED = (
     64  # rows, or exact draws a level, that a snapshot is measured on; the same at each, so they compare
 )
@@ -76,21 +73,6 @@ def denoising(model: Model, rows: Batch) -> tuple[float, Weights]:
     bent = network.slope(model.weights, z, model.activation)
     off = plain + bent.gradient[:, : model.dim]
     return _half(share, off), network.slope_gradients(model.weights, bent, _along(z, share * off))
-
-
-def in_blocks(model: Model, rows: Batch, share: Share[tuple[float, Weights]]) -> tuple[float, Weights]:
-    """:func:`denoising` of a batch, in blocks of rows whose hidden units stay in a core's cache, shared between threads.
-
-    The blocks depend on the sizes alone, so threads change nothing.
-    """
-    n, widest = len(rows.sigma), max(w.shape[-1] for w in model.weights)
-    size = max(32, BLOCK // widest)
-    parts = [Batch(*(array[first : first + size] for array in rows)) for first in range(0, n, size)]
-    found = share([partial(denoising, model, part) for part in parts])
-    shares = [model.mean.dtype.type(len(part.sigma) / n) for part in parts]
-    loss = sum(float(much) * value for much, (value, _) in zip(shares, found, strict=True))
-    slopes = zip(*(slope for _, slope in found), strict=True)
-    return loss, tuple(sum(much * part for much, part in zip(shares, each, strict=True)) for each in slopes)
 
 
 def explicit(model: Model, rows: Batch) -> tuple[float, Weights]:
@@ -192,5 +174,5 @@ def score_errors(model: Model, density: Mixture, rng: Rng, draws: int = MEASURED
 
 
 __all__ = [
-    "Batch", "batch", "by_level", "closed_form", "denoising", "explicit", "in_blocks", "of_gaussian", "score_errors", "sliced", "weights_of",
+    "Batch", "batch", "by_level", "closed_form", "denoising", "explicit", "of_gaussian", "score_errors", "sliced", "weights_of",
 ]  # fmt: skip

@@ -74,7 +74,27 @@ def one_way(logits: Array, hardness: float = 0.0) -> tuple[float, Array]:
 
 
 def symmetric(logits: Array, hardness: float = 0.0) -> tuple[float, Array]:
-    """CLIP: queries find their keys and keys their queries; the mean of both. Loss, and its derivative (n, n)."""
+    """CLIP: queries find their keys and keys their queries; the mean of both. Loss, and its derivative (n, n).
+
+    Both ways are sums of the same exponentials, along rows and along columns, unless a sum of them is too small to be
+    exact.
+    """
+    if hardness == 0 and logits.size:
+        n, top, dtype = len(logits), logits.max(), logits.dtype.type
+        powers = logits - top
+        np.exp(powers, out=powers)
+        ones = np.ones(n, dtype)
+        sums = powers @ ones, ones @ powers
+        if min(s.min() for s in sums) > 1e-20:
+            loss = (
+                top
+                + 0.5 * float(sum(np.log(s).mean(dtype=float) for s in sums))
+                - np.trace(logits, dtype=float) / n
+            )
+            there, back = (dtype(0.5 / n) / s for s in sums)
+            powers *= there[:, None] + back
+            powers.flat[:: n + 1] -= dtype(1 / n)
+            return float(loss), powers
     there, down = one_way(logits, hardness)
     back, across = one_way(logits.T, hardness)
     return 0.5 * (there + back), 0.5 * (down + across.T)

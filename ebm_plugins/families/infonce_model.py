@@ -15,6 +15,7 @@ import numpy as np
 from ebm_plugins import network
 from ebm_plugins.families import infonce_core as core
 from ebm_plugins.network import Weights
+from ebm_plugins.noise import normals
 from ebm_plugins.records import Array, Data, Params, Rng
 from ebm_plugins.spaces import Pairs, Space, Vectors
 
@@ -54,7 +55,7 @@ class Views(NamedTuple):
 
 def view(x: Array, space: Space, how: Views, rng: Rng) -> Array:
     """A random view of each row (n, dim), in float32. Only images can be shifted; what comes in at an edge is 0."""
-    out = np.asarray(x, dtype=np.float32)
+    out: Array = np.asarray(x, dtype=np.float32)
     shape = space.shape if isinstance(space, Vectors) else None
     if how.shift and shape is not None:
         out = _shifted(out.reshape(-1, *shape), how.shift, rng).reshape(len(out), -1)
@@ -63,7 +64,7 @@ def view(x: Array, space: Space, how: Views, rng: Rng) -> Array:
     if how.dropped:
         out = out * (rng.random(out.shape, dtype=np.float32) >= how.dropped)
     if how.noise:
-        out = out + np.float32(how.noise) * rng.standard_normal(out.shape, dtype=np.float32)
+        out = out + np.float32(how.noise) * normals(rng, out.shape)
     return out
 
 

@@ -183,16 +183,3 @@ def test_the_closed_form_is_for_the_built_in_eight_gaussians_alone():
     assert losses.closed_form(datasets.from_arrays(x, Plane(), name="Eight Gaussians")) is not None
     assert losses.closed_form(datasets.from_arrays(x + 1, Plane(), name="Eight Gaussians")) is None
     assert losses.closed_form(datasets.from_arrays(x, Plane(), name="Mine")) is None
-
-
-@pytest.mark.parametrize("kind", models.KINDS)
-def test_in_blocks_it_is_the_same_loss_and_gradient(kind, monkeypatch):
-    """100 rows in blocks of 32, the last one shorter: to rounding in float64."""
-    model, x, rng = model_for(kind)
-    rows = losses.batch(model, x, 100, "plain", rng)
-    monkeypatch.setattr(losses, "BLOCK", 1)
-    loss, got = losses.in_blocks(model, rows, lambda tasks: [task() for task in tasks])
-    want_loss, want = losses.denoising(model, rows)
-    assert loss == pytest.approx(want_loss, rel=1e-12)
-    for a, b in zip(got, want, strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-12)

@@ -172,3 +172,14 @@ def test_a_tie_counts_for_its_share() -> None:
     logits = np.array([[1.0, 1.0, 0.0], [0.0, 2.0, 1.0], [3.0, 0.0, 1.0]])
     assert core.matched(logits).tolist() == [0.5, 1.0, 0.0]
     assert core.matched(np.zeros((4, 4))).mean() == 0.25
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0, 30.0, 300.0])
+def test_symmetric_is_the_mean_of_both_ways_also_where_one_exponential_cannot_serve_both(
+    scale: float,
+) -> None:
+    logits = scale * np.random.default_rng(0).standard_normal((9, 9))
+    loss, slope = core.symmetric(logits)
+    (there, down), (back, across) = core.one_way(logits), core.one_way(logits.T)
+    assert loss == pytest.approx(0.5 * (there + back), rel=1e-12, abs=1e-12)
+    np.testing.assert_allclose(slope, 0.5 * (down + across.T), atol=1e-14)
