@@ -58,6 +58,14 @@ def test_the_table_is_of_the_medians_of_the_last_runs_and_says_what_is_missed(
     assert "stretch met" in thrice.replaced(made, [run(3.5)], 3)
 
 
+def test_rows_of_growth_take_the_place_of_the_same_ones_and_the_others_stay(root: Path) -> None:
+    growth = _module("growth")
+    page = (root / "docs" / "performance.md").read_text(encoding="utf-8")
+    (old,) = (line for line in page.splitlines() if line.startswith("| RBM learning, 64 × 128 | rows |"))
+    new = "| RBM learning, 64 × 128 | rows | anew |"
+    assert growth.replaced(page, [new]) == page.replace(old, new)
+
+
 def test_every_race_has_its_file_in_the_command_and_every_peer_is_in_the_extra(
     thrice: Any, root: Path
 ) -> None:

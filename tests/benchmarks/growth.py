@@ -1,6 +1,6 @@
 """How time and memory grow with the work: chains, dimension, units, data. Prints the table of docs/performance.md.
 
-    python tests/benchmarks/growth.py [--write]
+    python tests/benchmarks/growth.py [--write] [--only RBM]
 
 Each size is run in this process through the public functions; time is the least of three, memory the peak that NumPy
 asked for (tracemalloc). The exponent is the slope of log time (or memory) over log size, over the upper half of the
@@ -169,9 +169,10 @@ def exponent(sizes: Sequence[int], values: Sequence[float]) -> tuple[float, floa
     return float(slope), float(intercept)
 
 
-def rows() -> Iterator[tuple[str, ...]]:
+def rows(only: str) -> Iterator[tuple[str, ...]]:
+    """The head, and a row for each study whose family's name has ``only`` in it."""
     yield "family", "grows", "sizes", "time", "time ∝ size^", "memory", "memory ∝ size^", "at once up to"
-    for study in STUDIES:
+    for study in (study for study in STUDIES if only in study.family):
         seconds, megabytes = measured(study)
         slope, intercept = exponent(study.sizes, seconds)
         bigger = exponent(study.sizes, megabytes)[0]
@@ -199,17 +200,28 @@ def _rounded(size: float, largest: int) -> str:
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
+    asked.add_argument(
+        "--only", default="", help="measure only what has this in its name; other rows stay as they are"
+    )
     options = asked.parse_args()
     one_thread()  # as the server and its workers have it
-    head, *body = rows()
+    head, *body = rows(options.only)
     lines = ["| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *body)]
     print("\n".join(lines))
     if options.write:
-        page = PAGE.read_text(encoding="utf-8")
-        before, rest = page.split(BEGIN)
-        PAGE.write_text(
-            f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{rest.split(END)[1]}", encoding="utf-8"
-        )
+        PAGE.write_text(replaced(PAGE.read_text(encoding="utf-8"), lines), encoding="utf-8")
+
+
+def replaced(page: str, lines: Sequence[str]) -> str:
+    """The page with these rows in its table, each in the place of the one of the same family and what grows."""
+
+    def key(line: str) -> tuple[str, ...]:
+        return tuple(line.split("|")[1:3])
+
+    before, rest = page.split(BEGIN)
+    table, after = rest.split(END)
+    made = {key(line): line for line in (*table.strip().splitlines(), *lines) if line.startswith("|")}
+    return f"{before}{BEGIN}\n" + "\n".join(made.values()) + f"\n{END}{after}"
 
 
 if __name__ == "__main__":
