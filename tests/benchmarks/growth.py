@@ -179,7 +179,7 @@ def rows(only: str) -> Iterator[tuple[str, ...]]:
         most = np.exp((np.log(AT_ONCE) - intercept) / slope) if slope > 0.05 else np.inf
         yield (
             study.family, study.grows, f"{study.sizes[0]:,} – {study.sizes[-1]:,}",
-            f"{_time(seconds[0])} – {_time(seconds[-1])} {"an" if study.unit == "epoch" else "a"} {study.unit}", f"{slope:.2f}",
+            f"{_time(seconds[0])} – {_time(seconds[-1])} {'an' if study.unit == 'epoch' else 'a'} {study.unit}", f"{slope:.2f}",
             f"{megabytes[0]:.1f} – {megabytes[-1]:.1f} MB", f"{bigger:.2f}", _rounded(most, study.sizes[-1]),
         )  # fmt: skip
         print(study.family, study.grows, file=sys.stderr)
