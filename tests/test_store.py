@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ebm_plugins import ConfigError, store
+from ebm_plugins import ConfigError, places, store
 
 
 @pytest.fixture(autouse=True)
@@ -27,14 +27,14 @@ def age(path: Path, days: float) -> None:
 
 
 def test_what_was_put_comes_back_by_its_digest(folder: Path) -> None:
-    digest = store.put(b"abc")
+    digest = store.uploads().put(b"abc")
     assert digest == hashlib.sha256(b"abc").hexdigest()
-    assert store.get(digest) == b"abc"
-    assert store.has(digest)
-    assert store.put(b"abc") == digest
+    assert store.uploads().get(digest) == b"abc"
+    assert store.uploads().has(digest)
+    assert store.uploads().put(b"abc") == digest
     assert [p.name for p in folder.iterdir()] == [digest]
-    assert store.get("0" * 64) is None
-    assert not store.has("0" * 64)
+    assert store.uploads().get("0" * 64) is None
+    assert not store.uploads().has("0" * 64)
 
 
 @pytest.mark.parametrize(
@@ -43,14 +43,14 @@ def test_what_was_put_comes_back_by_its_digest(folder: Path) -> None:
 def test_only_a_digest_is_looked_for(name: str, folder: Path) -> None:
     folder.mkdir()
     (folder.parent / "secret").write_bytes(b"secret")
-    assert store.get(name) is None
-    assert not store.has(name)
+    assert store.uploads().get(name) is None
+    assert not store.uploads().has(name)
 
 
 def test_what_was_damaged_is_dropped(folder: Path) -> None:
-    digest = store.put(b"abc")
+    digest = store.uploads().put(b"abc")
     (folder / digest).write_bytes(b"abd")
-    assert store.get(digest) is None
+    assert store.uploads().get(digest) is None
     assert not (folder / digest).exists()
 
 
@@ -58,26 +58,26 @@ def test_what_was_used_longest_ago_goes_when_it_is_full(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(store.MEGABYTES, "0.001")
-    digests = [store.put(bytes([n]) * 300) for n in range(3)]
+    digests = [store.uploads().put(bytes([n]) * 300) for n in range(3)]
     for days, digest in zip((3, 2, 1), digests, strict=True):
         age(folder / digest, days)
-    assert store.get(digests[0]) is not None  # used now
-    last = store.put(b"x" * 300)
-    assert [store.has(d) for d in (*digests, last)] == [True, False, True, True]
+    assert store.uploads().get(digests[0]) is not None  # used now
+    last = store.uploads().put(b"x" * 300)
+    assert [store.uploads().has(d) for d in (*digests, last)] == [True, False, True, True]
     with pytest.raises(ConfigError, match="at most"):
-        store.put(b"x" * 1001)
+        store.uploads().put(b"x" * 1001)
 
 
 def test_what_nobody_uses_goes_in_time_and_what_never_became_whole_too(folder: Path) -> None:
-    old, new = store.put(b"old"), store.put(b"new")
-    begun = folder / f"{store.BEGUN}abc"
+    old, new = store.uploads().put(b"old"), store.uploads().put(b"new")
+    begun = folder / f"{places.BEGUN}abc"
     begun.write_bytes(b"")
     age(folder / old, 31)
     age(folder / new, 29)
     age(begun, 1)
     (folder / "somebody's file").write_bytes(b"")
     age(folder / "somebody's file", 99)
-    assert store.evict() == 1
+    assert store.uploads().evict() == 1
     assert sorted(p.name for p in folder.iterdir()) == sorted([new, "somebody's file"])
 
 
@@ -85,9 +85,9 @@ def test_a_write_that_fails_leaves_nothing(folder: Path, monkeypatch: pytest.Mon
     def full(*_args: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(os, "replace", full)
     with pytest.raises(ConfigError, match="No space left"):
-        store.put(b"abc")
+        store.uploads().put(b"abc")
     assert list(folder.iterdir()) == []
 
 
@@ -97,7 +97,7 @@ def test_many_at_once_lose_nothing() -> None:
     def work(n: int) -> None:
         for k in range(20):
             content = b"%d" % ((n + k) % 7) * 1000
-            found.append(store.get(store.put(content)))
+            found.append(store.uploads().get(store.uploads().put(content)))
 
     threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
     for thread in threads:
@@ -112,10 +112,10 @@ def test_settings_that_are_no_numbers_count_as_not_said(monkeypatch: pytest.Monk
     for text in ("", "many", "-1", "nan", "inf"):
         monkeypatch.setenv(store.MEGABYTES, text)
         monkeypatch.setenv(store.DAYS, text)
-        assert (store.settings().most_bytes, store.settings().days) == (512_000_000, 30)
+        assert (store.uploads().most_bytes, store.uploads().days) == (512_000_000, 30)
 
 
 def test_without_a_setting_it_is_the_users_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(store.FOLDER)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert store.settings().folder == tmp_path / "ebm-plugins" / "data"
+    assert store.uploads().url == str(tmp_path / "ebm-plugins" / "data")
