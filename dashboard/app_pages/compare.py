@@ -338,7 +338,7 @@ def _failed(engine: Engine, key: str, job: Job) -> None:
     if isinstance(job.error, ConfigError):
         notice("bad", "Not run.", f"{code(job.error.field)}: {plain(boundaries.sentence(job.error))}")
     elif job.state == SILENT:
-        boundaries.stopped(key, job.phase or "sample", f"{job.error} It was given up.", job.trace)
+        boundaries.stopped(key, job.phase or "sample", f"{job.error} It was ended.", job.trace)
     elif job.error is not None:
         boundaries.show(job.error, key, job.phase or "sample", job.trace)
     st.button(
