@@ -176,8 +176,8 @@ class Place:
     def drop(self, files: Iterable[File]) -> set[str]:
         """Remove listed files; the names of those that went.
 
-        On this machine, one that was used or written since it was listed stays: it is moved aside first and moved
-        back then, so that no other process can write it between the look and the removal.
+        On this machine, one that was used or written since it was listed stays. (It is looked at, moved aside, looked
+        at again and moved back: no process can write it between the last look and the removal.)
         """
         if not self.local:
             names = [file.name for file in files]
@@ -221,6 +221,8 @@ class Place:
         path = self._path(file.name)
         aside = f"{self.root}/{BEGUN}{secrets.token_hex(8)}"
         try:
+            if os.lstat(path).st_mtime > file.used:
+                return False
             os.rename(path, aside)
             if os.lstat(aside).st_mtime > file.used:
                 os.replace(aside, path)
