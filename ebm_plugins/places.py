@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import secrets
 import stat
 import tempfile
 import time
@@ -29,7 +30,8 @@ BEGUN = ".part-"  # what a file on this machine is called until it is whole
 USED = ".used"  # ends the name of the note of a use, where the times of files cannot be touched
 ABANDONED = 3600.0  # seconds after which a file that never became whole is removed
 MARKED = 6 * 3600.0  # seconds for which such a note is not written again
-AGAIN = 15.0  # seconds for which a place that could not be reached is not asked again
+SLOW, AGAIN = 1.0, 15.0  # seconds: a call that took longer to fail, and how long the place is not asked again
+QUIET = 60.0  # seconds between two lines of the log about one place
 TIMES = (
     "mtime",
     "LastModified",
@@ -41,7 +43,8 @@ TIMES = (
 
 _log = logging.getLogger(__name__)
 _marked: dict[tuple[str, str], float] = {}
-_failed: dict[str, tuple[float, str]] = {}
+_slow: dict[str, tuple[float, str]] = {}
+_silent: dict[str, float] = {}
 
 
 class PlaceError(OSError):
@@ -170,14 +173,17 @@ class Place:
             if not name.endswith(USED)
         ]
 
-    def still(self, file: File) -> bool:
-        """Whether a listed file was not used since, where that is cheap to know; else True."""
+    def drop(self, files: Iterable[File]) -> set[str]:
+        """Remove listed files; the names of those that went.
+
+        On this machine, one that was used or written since it was listed stays. (It is looked at, moved aside, looked
+        at again and moved back: no process can write it between the last look and the removal.)
+        """
         if not self.local:
-            return True
-        try:
-            return os.lstat(self._path(file.name)).st_mtime <= file.used
-        except OSError:
-            return False
+            names = [file.name for file in files]
+            self.remove(names)
+            return set(names)
+        return {file.name for file in files if self._local_drop(file)}
 
     def _path(self, name: str) -> str:
         return f"{self.root}/{name}"
@@ -211,33 +217,44 @@ class Place:
                 os.unlink(begun)
             raise
 
+    def _local_drop(self, file: File) -> bool:
+        path = self._path(file.name)
+        aside = f"{self.root}/{BEGUN}{secrets.token_hex(8)}"
+        try:
+            if os.lstat(path).st_mtime > file.used:
+                return False
+            os.rename(path, aside)
+            if os.lstat(aside).st_mtime > file.used:
+                os.replace(aside, path)
+                return False
+            os.unlink(aside)
+        except OSError:
+            return False
+        return True
+
     @contextlib.contextmanager
     def _call(self, verb: str) -> Iterator[None]:
-        """What goes wrong in here is a PlaceError, and told to the log once in a while.
+        """What goes wrong in here is a PlaceError, and told to the log once a minute.
 
-        A place elsewhere that failed is not asked again for :data:`AGAIN` seconds: an object store that is gone takes
-        long to say so, and a page that waits for it helps nobody.
+        A place that took long to fail is not asked again for :data:`AGAIN` seconds: an object store that is gone
+        does, and a page that waits for it helps nobody.
         """
-        said, reason = _failed.get(self.root, (0.0, ""))
-        if not self.local and time.monotonic() - said < AGAIN:
+        began = time.monotonic()
+        until, reason = _slow.get(self.root, (began, ""))
+        if began < until:
             raise PlaceError(reason)
         try:
             yield
-        except PlaceError:
-            raise
         except Exception as error:
-            reason = (isinstance(error, OSError) and error.strerror) or type(error).__name__
-            if time.monotonic() - said > AGAIN or not said:
+            now, reason = time.monotonic(), _reason(error)
+            if now - began > SLOW:
+                _slow[self.root] = (now + AGAIN, reason)
+            if now > _silent.get(self.root, now - 1):
+                _silent[self.root] = now + QUIET
                 _log.warning(
-                    "the store at %s could not be used to %s: %s: %s",
-                    self.root,
-                    verb,
-                    type(error).__name__,
-                    error,
+                    "cannot %s the store at %s: %s: %s", verb, self.root, type(error).__name__, error
                 )
-            _failed[self.root] = (time.monotonic(), reason)
             raise PlaceError(reason) from error
-        _failed.pop(self.root, None)
 
 
 def at(url: str) -> Place:
@@ -255,6 +272,15 @@ def _at(url: str, _process: int) -> Place:
     except (ImportError, ValueError) as error:
         raise PlaceError(str(error)) from error
     return Place(fs, root.rstrip("/"), isinstance(fs, LocalFileSystem))
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, for a visitor's eyes: no path and no address."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, FileNotFoundError):
+        return "No such folder or bucket"
+    return "Permission denied" if isinstance(error, PermissionError) else type(error).__name__
 
 
 def _make(folder: str) -> None:

@@ -34,8 +34,9 @@ from ebm_plugins.records import ConfigError
 
 FOLDER, MEGABYTES, DAYS = "EBM_STORE", "EBM_STORE_MB", "EBM_STORE_DAYS"
 RESULT_MEGABYTES, RESULT_DAYS = "EBM_RESULTS_MB", "EBM_RESULTS_DAYS"
-LISTED = 100  # writes of this process after which a store is listed again
-SHARE = 0.1  # of the limit: what is written meanwhile at most, and how much a full store is emptied below it
+LISTED = 500  # writes of this process after which a store is listed again
+UNSEEN = 0.05  # of the limit: what this process writes at most before it lists the store again
+SHARE = 0.1  # of the limit: how far below it a full store is emptied
 JUST = 60.0  # seconds for which a name whose content is not listed stays: it may have come during the listing
 
 
@@ -95,7 +96,8 @@ class Store:
 
         Raises ConfigError for what is no key, digest or note; StoreError where it cannot be kept.
         """
-        self._write(key + names.ENDING, names.write(key, digest, note), spare=digest)
+        content = names.write(key, digest, note)
+        self._write(key + names.ENDING, content, spare=digest)
 
     def named(self, key: str) -> tuple[str, dict[str, Any]] | None:
         """What :meth:`name` said last of this key, or None when that or its content is not kept (any more).
@@ -117,7 +119,8 @@ class Store:
         said = None if written is None else names.read(key, written)
         content = None if said is None else self.get(said[0])
         if said is None or content is None:
-            self.forget(key)
+            if written is not None:
+                self.forget(key)
             return None
         return (*said, content)
 
@@ -142,7 +145,7 @@ class Store:
             return 0
         try:
             with tally.lock:
-                tally.writes = tally.bytes = 0
+                tally.total, tally.writes, tally.bytes = tally.total or 0, 0, 0
             files = place.files()
             gone, total = self._evict(place, files, spare)
         except PlaceError:
@@ -160,27 +163,31 @@ class Store:
 
     def _evict(self, place: Place, files: list[places.File], spare: str) -> tuple[int, int]:
         """How many entries went, and how many bytes are left."""
-        now, gone, total = time.time(), [], sum(file.size for file in files)
         entries = sorted((f for f in files if names.is_digest(f.name)), key=lambda f: (f.used, f.name))
-        keys = {f.name: f for f in files if f.name.endswith(names.ENDING)}
-        least = self.most_bytes * (1 - SHARE) if total > self.most_bytes else total
+        total = left = sum(file.size for file in files)
+        enough = self.most_bytes * (1 - SHARE) if total > self.most_bytes else total
+        now, going = time.time(), []
         for file in entries:
-            old = now - file.used > self.days * 86_400
-            if file.name != spare and (total > least or old) and place.still(file):
-                gone.append(file.name)
-                total -= file.size
-        if not gone:
+            if file.name != spare and (left > enough or now - file.used > self.days * 86_400):
+                going.append(file)
+                left -= file.size
+        if not going:
             return 0, total
-        place.remove(gone)
-        kept = {file.name for file in entries} - set(gone)
-        dead = []
-        for name, content in place.read_all(keys, names.MOST).items():
-            said = names.read(name.removesuffix(names.ENDING), content)
-            if said is None or (said[0] not in kept and now - keys[name].used > JUST) or said[0] in gone:
-                dead.append(name)
-                total -= keys[name].size
+        gone = place.drop(going)
+        dead = self._dead(place, files, kept={file.name for file in entries} - gone, gone=gone)
         place.remove(dead)
-        return len(gone), total
+        return len(gone), total - sum(file.size for file in files if file.name in gone | dead)
+
+    def _dead(self, place: Place, files: list[places.File], kept: set[str], gone: set[str]) -> set[str]:
+        """The names that are none, or whose content went or was not there when ``files`` were listed."""
+        just = time.time() - JUST
+        listed = {file.name: file for file in files if file.name.endswith(names.ENDING)}
+        dead = set()
+        for name, content in place.read_all(listed, names.MOST).items():
+            said = names.read(name.removesuffix(names.ENDING), content)
+            if said is None or said[0] in gone or (said[0] not in kept and listed[name].used < just):
+                dead.add(name)
+        return dead
 
     def _write(self, name: str, content: bytes, spare: str = "") -> None:
         try:
@@ -214,7 +221,7 @@ class _Tally:
         """Count a write. Whether it is time to list the store again."""
         self.writes, self.bytes = self.writes + 1, self.bytes + size
         past = self.total is None or self.total + self.bytes > most
-        return past or self.writes >= LISTED or self.bytes > SHARE * most
+        return past or self.writes >= LISTED or self.bytes > UNSEEN * most
 
 
 @lru_cache(maxsize=64)
@@ -243,10 +250,10 @@ def _number(name: str, usual: float) -> float:
 
 def _urls() -> tuple[str, str]:
     """Where uploads and results lie."""
-    said = os.environ.get(FOLDER, "").strip().rstrip("/")
+    said = os.environ.get(FOLDER, "").strip()
     if said:
         home = said if "://" in said else str(Path(said).expanduser().absolute())
-        return home, f"{home}/results"
+        return home, f"{home}{'' if home.endswith('/') else '/'}results"
     folder = _cache()
     return str(folder / "data"), str(folder / "results")
 
