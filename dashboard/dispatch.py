@@ -125,17 +125,17 @@ class Dispatcher:
 
     def _take(self, what: str, item: Any) -> None:
         if what == "event":
-            attempt = self.running.get(str(item.get("ticket")))
-            if attempt is not None:
+            speaking = self.running.get(str(item.get("ticket")))
+            if speaking is not None:
                 if item["what"] == "begun":
-                    attempt.worker = str(item["worker"])
-                self.owner.heard(attempt, item)
+                    speaking.worker = str(item["worker"])
+                self.owner.heard(speaking, item)
         elif what == "memory":
             self._memory[str(item.get("worker"))] = float(item.get("rss", 0))
         elif what == "done":
-            ended, receipt, error = item
-            if self.running.get(ended.ticket) is ended:
-                self._ended(ended, receipt, error)
+            attempt, receipt, error = item
+            if self.running.get(attempt.ticket) is attempt:
+                self._ended(attempt, receipt, error)
 
     def _ended(self, attempt: Attempt, receipt: dict[str, Any] | None, error: BaseException | None) -> None:
         del self.running[attempt.ticket]

@@ -128,12 +128,13 @@ def _failed(engine: Engine, visit: Visit, job: Job) -> None:
         )
     elif error is not None:
         boundary.show(error, visit.family, job.phase or "train", job.trace)
-    st.button(
-        "Try again",
-        icon=":material/refresh:",
-        on_click=lambda: engine.forget(job),
-        key=f"{visit.family} again",
-    )
+    if not visit.room.watch:
+        st.button(
+            "Try again",
+            icon=":material/refresh:",
+            on_click=lambda: engine.forget(job),
+            key=f"{visit.family} again",
+        )
 
 
 def too_large(error: LimitError) -> str:
@@ -156,18 +157,18 @@ def _running(engine: Engine, visit: Visit, made: Plan, job: Job, seat: str) -> N
 def _progress(engine: Engine, visit: Visit, made: Plan, job: Job, seat: str) -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.markdown(f"**{headline(job, made)}**", width="content")
-        st.button(
-            "Stop", icon=":material/stop:", key=f"{visit.family} stop", disabled=job.phase not in ("train", "sample"),
-            on_click=_stop, args=(engine, visit, job, seat), help="End here and keep what there is.",
-        )  # fmt: skip
+        if not visit.room.watch:
+            st.button(
+                "Stop", icon=":material/stop:", key=f"{visit.family} stop", disabled=job.phase not in ("train", "sample"),
+                on_click=_stop, args=(engine, visit, job, seat), help="End here and keep what there is.",
+            )  # fmt: skip
     st.progress(min(1.0, job.step / job.total) if job.total else 0.0)
     if job.state == QUEUED:
         lost = engine.status()["engine"] == "lost"
         small("The engine does not answer; it is tried again." if lost else "It begins by itself.")
         return
-    small(
-        f"{time_left(job.left)} Stop keeps what has been {'learned' if job.phase == 'train' else 'sampled'}."
-    )
+    kept = f" Stop keeps what has been {'learned' if job.phase == 'train' else 'sampled'}."
+    small(time_left(job.left) + ("" if visit.room.watch else kept))
     values = {name: series for name, series in job.metrics.items() if len(series) > 1}
     if job.phase == "train" and values:
         name = next(iter(values))
@@ -236,10 +237,11 @@ def _stopped(engine: Engine, visit: Visit, made: Plan, job: Job) -> None:
         border=True, horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
     ):
         st.markdown(f":gray[:material/info:] **Stopped:** {' and '.join(parts)}.", width="content")
-        st.button(
-            "Continue", icon=":material/play_arrow:", key=f"{visit.family} continue", on_click=proceed,
-            args=(visit, engine), help="Run on to the end that the controls ask for.",
-        )  # fmt: skip
+        if not visit.room.watch:
+            st.button(
+                "Continue", icon=":material/play_arrow:", key=f"{visit.family} continue", on_click=proceed,
+                args=(visit, engine), help="Run on to the end that the controls ask for.",
+            )  # fmt: skip
 
 
 def proceed(visit: Visit, engine: Engine) -> None:
