@@ -46,7 +46,7 @@ def problem(error: ConfigError) -> Problem:
     """What a ConfigError says."""
     return Problem(
         field=link.short(error.field),
-        expected=tidy(str(error.expected)),
+        expected=cut(str(error.expected)),
         got=link.short(error.got) or "nothing",
     )
 
@@ -57,9 +57,13 @@ def mended(notes: Iterable[link.Mended]) -> list[Mended]:
 
 
 def tidy(text: str) -> str:
-    """A message without line breaks and without paths of this machine, cut to a readable length."""
-    plain = _PATH.sub("…", " ".join(text.split()))
-    return plain if len(plain) <= LONGEST else plain[:LONGEST] + "…"
+    """A message from a run, without line breaks and without paths of this machine."""
+    return cut(_PATH.sub("…", " ".join(text.split())))
+
+
+def cut(text: str) -> str:
+    """A text of a readable length."""
+    return text if len(text) <= LONGEST else text[:LONGEST] + "…"
 
 
 def said(error: BaseException | None) -> str:

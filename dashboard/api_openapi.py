@@ -25,6 +25,7 @@ from ebm_plugins.registry import Registry
 from ebm_plugins.starts import KINDS, MAX_STATES
 
 Tree = dict[str, Any]
+ONE_OF: tuple[type[BaseModel], ...] = (Waiting, Ended, Done)
 ETAG = {
     "ETag": ("The name of this very answer, for If-None-Match.", {"type": "string"}, '"9b1c9b1c9b1c9b1c"')
 }
@@ -134,14 +135,14 @@ def _json(
 
 
 def _one_of(text: str, headers: Mapping[str, Any]) -> Tree:
-    models = {"done": Done, "queued": Waiting, "running": Waiting}
+    models: dict[str, type[BaseModel]] = {"done": Done, "queued": Waiting, "running": Waiting}
     models |= dict.fromkeys(("failed", "refused", "killed", "left"), Ended)
     mapping = {state: _ref(model)["$ref"] for state, model in models.items()}
     schema = {
-        "oneOf": [_ref(m) for m in (Waiting, Ended, Done)],
+        "oneOf": [_ref(m) for m in ONE_OF],
         "discriminator": {"propertyName": "state", "mapping": mapping},
     }
-    examples = {m.__name__: {"value": example(m)} for m in (Waiting, Ended, Done)}
+    examples = {m.__name__: {"value": example(m)} for m in ONE_OF}
     return {
         "description": text,
         "headers": _headers(headers, seldom=tuple(RETRY)),
