@@ -266,6 +266,12 @@ def _submit(engine: Engine, made: Plan, digest: str, who: str) -> Job:
     """The job of this spec, with this caller waiting for it; refuses what is one too many."""
     if engine.status().get("engine") == "lost":
         raise _no_engine("none at the moment")
+
+    def over(key: str) -> bool:
+        held = engine.find(key)
+        return held is not None and held.over  # one that is not there yet is about to be
+
+    _waits.sweep(engine, over)
     if not _waits.begin(who, digest):
         most = _waits.settings.runs
         wanted = f"at most {most} runs at a time for one caller"
@@ -277,13 +283,8 @@ def _submit(engine: Engine, made: Plan, digest: str, who: str) -> Job:
         if isinstance(error, runs.LimitError) and type(error).__name__ == BUSY:
             raise Refusal(429, error.field, error.expected, error.got, retry_after="10") from None
         raise
-    _waits.watch(engine, lambda key: _over(engine, key))
+    _waits.watch(engine, over)
     return job
-
-
-def _over(engine: Engine, digest: str) -> bool:
-    job = engine.find(digest)
-    return job is None or job.over
 
 
 def _patience(job: Job) -> str:

@@ -77,7 +77,7 @@ def openapi(registry: Registry, patience: float) -> Tree:
             "/api/v1/runs/{digest}": _get(
                 "askAfterRun", "A run by its digest: its state or its summary. Asking keeps it going",
                 {
-                    "200": _one_of("What there is to say of it; ``Retry-After`` while it is not over.", {**ETAG, **CACHE, **RETRY}),
+                    "200": _one_of("What there is to say of it; ``Retry-After`` while it is not over, ``ETag`` once it is done.", {**ETAG, **CACHE, **RETRY}),
                     "304": _unchanged(),
                     "404": _no_run(),
                 },
@@ -145,7 +145,7 @@ def _one_of(text: str, headers: Mapping[str, Any]) -> Tree:
     examples = {m.__name__: {"value": example(m)} for m in ONE_OF}
     return {
         "description": text,
-        "headers": _headers(headers, seldom=tuple(RETRY)),
+        "headers": _headers(headers, seldom=("Retry-After", "ETag")),
         "content": {"application/json": {"schema": schema, "examples": examples}},
     }
 
