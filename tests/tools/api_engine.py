@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from dashboard.job import Job
@@ -39,3 +40,7 @@ def complete() -> None:
     for method in (find, stored, status):
         if not hasattr(Engine, method.__name__):
             setattr(Engine, method.__name__, method)
+            usual: dict[str, Any] = (
+                Engine.__init__.__kwdefaults__ or {}
+            )  # what the environment says elsewhere
+            usual["room"] = 1e6 * float(os.environ.get("EBM_KEPT_MB", "256"))
