@@ -402,3 +402,8 @@ def _where_it_stopped(spec: RunSpec, training: Training, sampling: Sampling) -> 
     if not sampling.finished and spec.sample_stop is None:
         spec = replace(spec, sample_stop=len(sampling.energies) - 1)
     return spec
+
+
+def check_limits(made: Plan, limits: Limits) -> None:
+    """Raise LimitError for a run that cannot fit, as :func:`execute` does before it starts."""
+    _refuse_too_large(made, limits)
