@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import http.client
-import json
-import struct
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from http.cookies import SimpleCookie
 from typing import Any
@@ -25,21 +23,12 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit_tree import Node, Tree, key_ends, texts
+from streamlit_values import WIDGETS, data, header, shown, state
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 XSRF = "_streamlit_xsrf"
-WIDGETS = (
-    "number_input",
-    "slider",
-    "selectbox",
-    "radio",
-    "checkbox",
-    "text_input",
-    "text_area",
-    "button_group",
-)
 LONGEST = 300_000_000  # bytes of one message; Streamlit's own limit is 200 MB
 
 
@@ -99,7 +88,7 @@ class Page:
         """The data of the first component whose name begins so: bytes, or what its JSON says; None without one."""
         for node in self.tree.elements("bidi_component"):
             if node.message.component_name.startswith(name):
-                return _data(node)
+                return data(node)
         return None
 
     def stage(self) -> str | None:
@@ -108,8 +97,8 @@ class Page:
 
     def link(self) -> str | None:
         """The link that *Copy link* would copy: it holds the digests of the spec and of the result."""
-        data = self.component("ebm.copy")
-        return data["text"] if isinstance(data, dict) else None
+        copied = self.component("ebm.copy")
+        return copied["text"] if isinstance(copied, dict) else None
 
     def exceptions(self) -> list[str]:
         """Everything that went wrong and is shown as an error of the program: Streamlit's boxes, and ours."""
@@ -148,7 +137,7 @@ class Page:
     async def set(self, label: str, value: Any) -> None:
         """Give the control with this label a value: a number, an option as it is shown, a text, true or false."""
         node = self.widget(label)
-        self._states[node.id] = _state(node, value)
+        self._states[node.id] = state(node, value)
         await self._rerun(node.fragment)
 
     async def press(self, label: str) -> None:
@@ -182,11 +171,11 @@ class Page:
         status = await asyncio.to_thread(self._http, "PUT", path, body, kind)
         if status != 204:
             raise ValueError(f"{name} was refused with status {status}")
-        state = WidgetState(id=node.id)
-        file = state.file_uploader_state_value.uploaded_file_info.add()
+        chosen = WidgetState(id=node.id)
+        file = chosen.file_uploader_state_value.uploaded_file_info.add()
         file.file_id, file.name, file.size = place.file_id, name, len(content)
         file.file_urls.CopyFrom(place)
-        self._states[node.id] = state
+        self._states[node.id] = chosen
         await self._rerun(node.fragment)
 
     def widget(self, label: str, kinds: tuple[str, ...] = WIDGETS) -> Node:
@@ -327,9 +316,9 @@ class Page:
     def _draw(self, path: list[int], message: ForwardMsg) -> None:
         node = self.tree.apply(path, message.delta, self._run)
         if node.kind in WIDGETS and (node.id not in self._states or node.message.set_value):
-            self._states[node.id] = _state(node, _shown(node))
+            self._states[node.id] = state(node, shown(node))
         elif node.kind == "bidi_component" and node.message.component_name.startswith("ebm.stage."):
-            digest = str(header(_data(node)).get("digest", ""))
+            digest = str(header(data(node)).get("digest", ""))
             if digest != self._stage:
                 self._stage, self.staged_at = digest, time.monotonic()
                 self.stages += 1
@@ -354,7 +343,7 @@ class Page:
         elif how != ForwardMsg.FINISHED_EARLY_FOR_RERUN and (fragments or run == self._run):
             self.tree.prune(run, fragments)
             there = {n.id for n in self.tree.elements()}
-            self._states = {key: state for key, state in self._states.items() if key in there}
+            self._states = {key: kept for key, kept in self._states.items() if key in there}
             if not any(
                 n.message.component_name.startswith("ebm.stage.")
                 for n in self.tree.elements("bidi_component")
@@ -394,59 +383,3 @@ async def visit(url: str, cookies: dict[str, str] | None = None) -> AsyncIterato
         yield page
     finally:
         await page.close()
-
-
-def header(raw: Any) -> dict[str, Any]:
-    """What dashboard.plot.envelope packed, without its arrays; nothing where it is something else."""
-    if not isinstance(raw, bytes) or len(raw) < 4:
-        return {}
-    (length,) = struct.unpack_from("<I", raw)
-    found = json.loads(raw[4 : 4 + length])
-    return found if isinstance(found, dict) else {}
-
-
-def _data(node: Node) -> Any:
-    kind = node.message.WhichOneof("data")
-    if kind == "bytes":
-        return node.message.bytes
-    if kind in ("json", "mixed"):
-        return json.loads(node.message.json if kind == "json" else node.message.mixed.json)
-    return None
-
-
-def _shown(node: Node) -> Any:
-    """The value that a control shows when the server has drawn it: what it was set to, else its default."""
-    said, kind = node.message, node.kind
-    if kind == "button_group":
-        return list(said.raw_values) if said.set_value else [said.options[i].content for i in said.default]
-    if kind == "slider":
-        if said.type == said.SELECT_SLIDER:
-            return list(said.raw_value) if said.set_value else [said.options[int(i)] for i in said.default]
-        return list(said.value if said.set_value else said.default)
-    if kind in ("selectbox", "radio"):
-        if said.set_value:
-            return said.raw_value if said.HasField("raw_value") else None
-        return said.options[said.default] if said.HasField("default") else None
-    return said.value if said.set_value else said.default
-
-
-def _state(node: Node, value: Any) -> WidgetState:
-    """A control's value as the browser sends it."""
-    state = WidgetState(id=node.id)
-    if value is None:
-        return state
-    if node.kind == "number_input":
-        state.double_value = float(value)
-    elif node.kind == "checkbox":
-        state.bool_value = bool(value)
-    elif node.kind == "slider" and node.message.type != node.message.SELECT_SLIDER:
-        state.double_array_value.data.extend(float(v) for v in _listed(value))
-    elif node.kind in ("slider", "button_group"):
-        state.string_array_value.data.extend(str(v) for v in _listed(value))
-    else:
-        state.string_value = str(value)
-    return state
-
-
-def _listed(value: Any) -> Iterator[Any]:
-    return iter(value if isinstance(value, list | tuple) else [value])
