@@ -55,6 +55,7 @@ class Page:
         self.problems: list[str] = []  # compile errors and pages that are not there
         self.closed: str | None = None
         self._stage, self._run = "", ""
+        self._cut = False  # whether the connection was lost while a run was under way
         self._states: dict[str, WidgetState] = {}
         self._cache: dict[str, tuple[ForwardMsg, int]] = {}
         self._oldest = 2
@@ -155,20 +156,10 @@ class Page:
         request.file_urls_request.session_id = self.session
         await self._send(request)
         place = (await asyncio.wait_for(self._uploads, 30)).file_urls[0]
-        mark = uuid.uuid4().hex
-        head = f'--{mark}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n'
-        body = head.encode() + b"Content-Type: application/octet-stream\r\n\r\n" + content
-        body += f"\r\n--{mark}--\r\n".encode()
-        kind = {
-            "Content-Type": f"multipart/form-data; boundary={mark}",
-            "X-Xsrftoken": self.cookies.get(XSRF, ""),
-        }
-        path = (
-            self.below
-            + "/"
-            + urlsplit(place.upload_url).path.lstrip("/").removeprefix(self.below.lstrip("/") + "/")
-        )
-        status = await asyncio.to_thread(self._http, "PUT", path, body, kind)
+        body, kind = multipart(name, content)
+        kind["X-Xsrftoken"] = self.cookies.get(XSRF, "")
+        path = f"{self.below}{urlsplit(place.upload_url).path}"
+        status = await asyncio.to_thread(self.http, "PUT", path, body, kind)
         if status != 204:
             raise ValueError(f"{name} was refused with status {status}")
         chosen = WidgetState(id=node.id)
@@ -193,13 +184,14 @@ class Page:
     async def open(self) -> None:
         """Ask for the page's HTML and the health of the server, then connect and ask for the first run."""
         for path in (self.path or "/", f"{self.below}/_stcore/health", f"{self.below}/_stcore/host-config"):
-            status = await asyncio.to_thread(self._http, "GET", path)
+            status = await asyncio.to_thread(self.http, "GET", path)
             if status >= 500:
                 raise Gone(f"{path} answers {status}")
         await self.connect()
 
     async def connect(self) -> None:
-        """Open the websocket, also again after it was lost: then with the session that it had."""
+        """Open the websocket, also again after it was lost: then with the session that it had, and, as a browser does,
+        without asking for a run unless one was under way."""
         protocols = [
             "streamlit",
             self.cookies.get(XSRF, "PLACEHOLDER_AUTH_TOKEN"),
@@ -214,9 +206,10 @@ class Page:
             )  # fmt: skip
         except Exception as error:
             raise Gone(f"no websocket: {type(error).__name__}: {error}") from error
-        self.closed = None
+        again, self.closed = bool(self.session), None
         self._reader = asyncio.create_task(self._read(self._socket))
-        await self._rerun("")
+        if not again or self._cut:
+            await self._rerun("")
 
     async def close(self) -> None:
         """Close the tab."""
@@ -228,7 +221,7 @@ class Page:
             self._reader.cancel()
             await asyncio.gather(self._reader, return_exceptions=True)
 
-    def _http(
+    def http(
         self, method: str, path: str, body: bytes | None = None, more: dict[str, str] | None = None
     ) -> int:
         """The status of one request, with this visitor's cookies; those that come back are kept."""
@@ -277,6 +270,7 @@ class Page:
             self.closed = f"closed with code {socket.close_code}"
         except ConnectionClosed as error:
             self.closed = f"closed: {error}"
+        self._cut = self.running or bool(self._repeats)
         self._stop_repeats()
         self.running = False
         self._news.set()
@@ -383,3 +377,11 @@ async def visit(url: str, cookies: dict[str, str] | None = None) -> AsyncIterato
         yield page
     finally:
         await page.close()
+
+
+def multipart(name: str, content: bytes) -> tuple[bytes, dict[str, str]]:
+    """A form with one file, as its body and its header."""
+    mark = uuid.uuid4().hex
+    head = f'--{mark}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n'
+    body = head.encode() + b"Content-Type: application/octet-stream\r\n\r\n" + content
+    return body + f"\r\n--{mark}--\r\n".encode(), {"Content-Type": f"multipart/form-data; boundary={mark}"}
