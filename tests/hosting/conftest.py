@@ -96,7 +96,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Pr
         )
         running.append(process)
         deadline = time.monotonic() + 20
-        while status(port, "/_stcore/health") != 200:
+        while status(port, "/health") != 200:  # at the root, whatever path the pages are under
             assert process.poll() is None, (folder / "error.log").read_text()
             assert time.monotonic() < deadline, "nginx does not pass requests on"
             time.sleep(0.1)
