@@ -148,6 +148,10 @@ def report(
         "opened, median": statistics.median(opened or [float("nan")]), "opened, p95": p95(opened),
         "by kind, p95": {k: p95([c.stage for c in good if c.kind == k]) for k in sorted({c.kind for c in good})},
     }  # fmt: skip
+    figures["slowest stored"] = [
+        f"{c.stage:.1f} s, {c.kind}: {c.where}"
+        for c in sorted((c for c in good if c.stored), key=lambda c: -c.stage)[:5]
+    ]
     if len(samples) > 2 and before:
         figures["memory"] = memory(samples, before, visitors)
         first, last = samples[0], samples[-1]

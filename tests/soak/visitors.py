@@ -51,6 +51,7 @@ class Click:
     place: float | None = None
     progress: float | None = None
     error: str = ""
+    where: str = ""
 
 
 def presets(registry: Registry) -> Iterator[Preset]:
@@ -236,6 +237,7 @@ class Visitor:
 
         try:
             await page.until(done, LONGEST)
+            click.where = page.url
             if (
                 click.stage == LONGEST
             ):  # another run with the same picture: it was there when the page was done
