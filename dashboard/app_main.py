@@ -11,12 +11,14 @@ import streamlit as st
 
 from dashboard import embed, jobs
 from dashboard.boundary import boundary
+from dashboard.fragments import fragment
 from dashboard.lab import lab
 from ebm_plugins.records import Family
 from ebm_plugins.registry import Registry
 
 ICON = Path(__file__).with_name("static") / "icon.svg"
 WIDTH = 1240
+SELDOM = 86_400.0  # seconds
 FIXED = ("home", "compare", "plugins")  # pages of our own, shown where their module is there
 
 
@@ -34,6 +36,12 @@ def main() -> None:
         boundary(page.title, "page"),
     ):
         page.run()
+    fragment(_nothing, every=SELDOM)
+
+
+def _nothing() -> None:
+    """What a tab asks for again once a day. A browser that has lost its server asks the next one for the page only
+    where something repeats: without it, that server would know nothing of the tab, and lose its next click."""
 
 
 def pages(registry: Registry) -> dict[str, list[st.Page]]:

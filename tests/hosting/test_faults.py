@@ -1,171 +1,89 @@
-"""Plugins that misbehave and processes that are killed: each costs its own run only, and every job ends in words."""
+"""The short form of tests/soak/faults.py: a dozen runs while what computes them is killed."""
 
 from __future__ import annotations
 
-import os
+import asyncio
+import importlib.util
+import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import pytest
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "soak"))
 
-sys.path.insert(0, str(Path(__file__).parent))
+import faults
+from processes import descendants, read, wait_gone
+from served import served
 
-import processes
-
-from dashboard.job import DONE, FAILED, LEFT, QUEUED, RUNNING, SILENT, Job, WorkerError
-from dashboard.jobs import Engine
-from ebm_plugins import RunSpec, runs, starts
-
-STEADY = RunSpec(family="steady", sample={"steps": 30, "seconds": 0.02}, start=starts.Noise(20))
-Engines = Callable[..., Engine]
-
-
-@pytest.fixture(scope="module")
-def engine(engines: Engines) -> Engine:
-    made = engines()
-    assert ended(made.submit(STEADY, "first/page")).state == DONE  # the workers are there
-    return made
+CLUSTER = importlib.util.find_spec("dashboard.cluster") is not None
+KILLS = (
+    faults.KILLS if CLUSTER else ("server",)
+)  # where runs are threads of the server there is nothing else to kill
 
 
-def until(true: Callable[[], object], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.02)
+def test_a_dozen_runs_while_what_computes_them_is_killed(registry: Any, tmp_path: Path) -> None:
+    """Each visitor sees the result that a headless run has, or is told what happened and goes on; nothing is left."""
+    addresses = ["/hopfield", "/langevin", "/metropolis-hastings"]
+    with served(tmp_path) as server:
+        course = asyncio.run(faults.course_of(server, 12, 3, KILLS, 3, addresses))
+        server.stop()
+        figures = faults.judge(course, registry, 2, [], server.left())
+    assert figures["faults"] == []
+    assert figures["runs"] == 12
+    assert set(figures["kills"]) == set(KILLS)
 
 
-def ended(job: Job, seconds: float = 60) -> Job:
-    assert job.wait(seconds), f"still {job.state}"
-    return job
+def test_what_was_stored_opens_on_a_new_server(registry: Any, tmp_path: Path) -> None:
+    """After kill -9 and a start with the same store, a copied link opens as the same run."""
+    with served(tmp_path) as server:
+
+        async def tell() -> list[str]:
+            course = faults.Course(server, 2)
+            course.up.set()
+            outcomes = [await faults.ask(course, asked) for asked in ("/hopfield?seed=9", "/langevin?seed=9")]
+            assert [one.state for one in outcomes] == ["done", "done"]
+            server.kill()
+            assert server.left() == []
+            server.start()
+            return await faults.lost(course, outcomes)
+
+        assert asyncio.run(tell()) == []
 
 
-def right(engine: Engine, job: Job) -> bool:
-    """Whether a job's run is what the headless program makes of its spec."""
-    assert job.run is not None
-    assert job.spec is not None
-    return runs.result_digest(job.run) == runs.result_digest(runs.run(job.spec, engine.registry))
+def test_a_wrong_result_is_seen(registry: Any) -> None:
+    """The judge would notice: a digest that is another run's, and a link without one."""
+    from ebm_plugins import link, runs
+    from ebm_plugins.stamps import stamp
+
+    made = runs.run(link.parse("/hopfield?seed=5", registry)[0], registry)
+    true = link.write(made.spec, registry, full=True, stamp=stamp(made))
+    other = link.parse("/hopfield?seed=5&start.amount=0.5", registry)[0]
+    false = link.write(other, registry, full=True, stamp=stamp(runs.run(other, registry)))
+    seen = [
+        faults.Outcome("/hopfield?seed=5", "done", copied) for copied in (true, false, "/hopfield?seed=5")
+    ]
+    assert len(faults.wrong(seen, registry)) == 2
 
 
-def beside(engine: Engine, seed: int, name: str) -> tuple[Job, Job]:
-    """A job of a plugin that misbehaves, and one of somebody else's that is computed at the same time."""
-    other = engine.submit(
-        replace(STEADY, seed=seed, sample={"steps": 100, "seconds": 0.02}), f"other{seed}/page"
-    )
-    bad = engine.submit(RunSpec(family=name, seed=seed, start=starts.Noise(20)), f"bad{seed}/page")
-    return bad, other
-
-
-def cluster(engine: Engine) -> int:
-    process = engine.dispatcher.cluster.process
-    assert process is not None
-    return process.pid
-
-
-@pytest.mark.parametrize(
-    ("name", "state", "says"),
-    [
-        ("loops", SILENT, "said nothing for 3 seconds"),
-        ("sleeps", SILENT, "said nothing for 3 seconds"),
-        ("prints", SILENT, "said nothing for 3 seconds"),
-        ("exits", FAILED, "worker process that computed it has ended"),
-        ("hoards", FAILED, "more memory than the 300 MB"),
-    ],
-)
-def test_a_plugin_that_misbehaves_costs_its_own_run_only(
-    engine: Engine, capfd: pytest.CaptureFixture[str], name: str, state: str, says: str
-) -> None:
-    seed = {"loops": 1, "sleeps": 2, "prints": 3, "exits": 4, "hoards": 5}[name]
-    bad, other = beside(engine, seed, name)
-    ended(bad)
-    assert bad.state == state
-    assert says in str(bad.error)
-    if name in ("loops", "sleeps"):
-        assert f"in {name}" in bad.trace, "it does not say where it was"
-    assert ended(other).state == DONE
-    assert right(engine, other)
-    # The next two runs, one on each worker, go well: the one that was ended has been replaced.
-    after = [engine.submit(replace(STEADY, seed=100 * seed + i), f"after{i}/page") for i in range(2)]
-    assert [ended(job).state for job in after] == [DONE, DONE]
-    assert "spam" not in "".join(capfd.readouterr())
-
-
-def test_a_run_that_was_left_is_ended_even_when_it_does_not_heed_it(engine: Engine) -> None:
-    job = engine.submit(RunSpec(family="sleeps", seed=20, start=starts.Noise(20)), "leaver/page")
-    until(lambda: job.state == RUNNING and job.step)
-    engine.leave("leaver/")
-    assert job.state == LEFT
-    until(lambda: not engine.dispatcher.running, 10)
-
-
-def test_a_killed_worker_costs_the_run_that_it_had_and_comes_back(engine: Engine) -> None:
-    slow = replace(STEADY, sample={"steps": 100, "seconds": 0.03})
-    jobs = [engine.submit(replace(slow, seed=30 + i), f"killed{i}/page") for i in range(5)]
-    until(lambda: sum(job.step > 0 for job in jobs) == 2)
-    processes.kill(processes.workers(cluster(engine))[0])
-    states = sorted(ended(job).state for job in jobs)
-    assert states == [DONE] * 4 + [FAILED]
-    lost = next(job for job in jobs if job.state == FAILED)
-    assert isinstance(lost.error, WorkerError)
-    assert all(right(engine, job) for job in jobs if job.state == DONE)
-    engine.forget(lost)
-    assert ended(engine.submit(lost.asked, "killed/page")).state == DONE  # Try again
-
-
-def test_all_workers_killed(engine: Engine) -> None:
-    slow = replace(STEADY, sample={"steps": 100, "seconds": 0.03})
-    jobs = [engine.submit(replace(slow, seed=40 + i), f"all{i}/page") for i in range(4)]
-    until(lambda: sum(job.step > 0 for job in jobs) == 2)
-    processes.kill(*processes.workers(cluster(engine)))
-    states = [ended(job).state for job in jobs]
-    assert sorted(states) == [DONE, DONE, FAILED, FAILED]
-    assert all(right(engine, job) for job in jobs if job.state == DONE)
-
-
-def test_a_killed_engine_is_replaced_and_its_runs_are_made_all_the_same(engine: Engine) -> None:
-    slow = replace(STEADY, sample={"steps": 60, "seconds": 0.03})
-    jobs = [engine.submit(replace(slow, seed=50 + i), f"engine{i}/page") for i in range(4)]
-    until(lambda: sum(job.step > 0 for job in jobs) == 2)
-    before = cluster(engine)
-    below = processes.below(before)
-    processes.kill(before)
-    until(lambda: any(job.state == QUEUED for job in jobs[:2]) or jobs[0].over, 10)
-    assert [ended(job).state for job in jobs] == [DONE] * 4
-    assert all(right(engine, job) for job in jobs)
-    assert cluster(engine) != before
-    until(lambda: not any(processes.alive(pid) for pid in (before, *below)), 20)
-
-
-def test_nothing_is_left_when_the_server_is_gone(engines: Engines) -> None:
-    one = engines()
-    ended(one.submit(replace(STEADY, seed=60), "a/page"))
-    if one.computed == 0:
-        pytest.fail("it was stored before")
-    pid = cluster(one)
-    all_of_it = [pid, *processes.below(pid)]
-    assert len(processes.workers(pid)) == 2
-    one.dispatcher.cluster.process.stdin.close()  # what the end of a process does to its pipes
-    until(lambda: not any(processes.alive(p) for p in all_of_it), 20)
-
-
-def test_every_port_is_on_the_loopback_address(engine: Engine) -> None:
-    pids = {cluster(engine), *processes.below(cluster(engine))}
-    inodes = set()
-    for pid in pids:
-        for fd in Path(f"/proc/{pid}/fd").iterdir():
-            try:
-                target = os.readlink(fd)
-            except OSError:
-                continue
-            if target.startswith("socket:["):
-                inodes.add(target[8:-1])
-    listening = []
-    for table in ("tcp", "tcp6"):
-        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
-            part = line.split()
-            if part[3] == "0A" and part[9] in inodes:
-                listening.append((table, part[1].partition(":")[0]))
-    assert listening
-    assert {address for address in listening} == {("tcp", "0100007F")}
+def test_processes_are_found_by_their_parents() -> None:
+    """A grandchild is a descendant; what has ended is none."""
+    inner = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])"
+    child = subprocess.Popen([sys.executable, "-c", inner])
+    try:
+        me = read(child.pid)
+        assert me is not None
+        assert me.resident > 1e6
+        below: list[Any] = []
+        deadline = time.monotonic() + 10
+        while not any("sleep(60)" in p.command for p in below) and time.monotonic() < deadline:
+            time.sleep(0.05)
+            below = descendants(child.pid)
+        assert [p.parent for p in below] == [child.pid]
+        assert faults.kill(below[0])
+        assert wait_gone(below, 10) == []
+        assert not faults.kill(below[0])
+    finally:
+        child.kill()
+        child.wait(timeout=20)
+    assert read(child.pid) is None
