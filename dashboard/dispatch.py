@@ -133,9 +133,9 @@ class Dispatcher:
         elif what == "memory":
             self._memory[str(item.get("worker"))] = float(item.get("rss", 0))
         elif what == "done":
-            attempt, receipt, error = item
-            if self.running.get(attempt.ticket) is attempt:
-                self._ended(attempt, receipt, error)
+            ended: Attempt = item[0]
+            if self.running.get(ended.ticket) is ended:
+                self._ended(ended, item[1], item[2])
 
     def _ended(self, attempt: Attempt, receipt: dict[str, Any] | None, error: BaseException | None) -> None:
         del self.running[attempt.ticket]

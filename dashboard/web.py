@@ -90,7 +90,10 @@ def _health(_request: Request) -> Response:
 
 def routes() -> list[BaseRoute]:
     """What the app serves beside Streamlit's own."""
-    return [Route(plotly_url(), _plotly), Route("/ebm.{name}.js", _module), Route("/health", _health)]
+    from dashboard import api
+
+    own = [Route(plotly_url(), _plotly), Route("/ebm.{name}.js", _module), Route("/health", _health)]
+    return [*own, *api.routes()]
 
 
 def middleware() -> list[Middleware]:

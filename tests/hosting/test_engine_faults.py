@@ -11,10 +11,6 @@ from pathlib import Path
 import processes
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import processes
-
 from dashboard.job import DONE, FAILED, LEFT, QUEUED, RUNNING, SILENT, Job, WorkerError
 from dashboard.jobs import Engine
 from ebm_plugins import RunSpec, runs, starts
