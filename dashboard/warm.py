@@ -1,7 +1,7 @@
 """What the first visitor of a server would otherwise wait for, done while nobody waits.
 
-Diagnostics, quadrature and figures import slowly (seconds, on a cold machine), plotly.js takes a moment to zip, and
-some families learn for seconds before their page's first stage can be shown.
+Figures import slowly (seconds, on a cold machine), plotly.js takes a moment to zip, and some families learn for seconds
+before their page's first stage can be shown. Their runs go where all runs go; those that are stored already are only read.
 What is then in memory stays there, and the garbage collector is told so: Streamlit has it look through everything
 after each run of a page, which holds up what the page still has to send (measured: 80 ms and more an edit).
 """
@@ -19,10 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dashboard.jobs import Engine
-    from ebm_plugins.registry import Registry
 
 log = logging.getLogger(__name__)
-PATIENCE = 5.0  # seconds of training in one example before it is left
+IMPORTED = ("dashboard.lab", "plotly.graph_objects", "ebm_plugins.diagnostics", "ebm_plugins.verdict")
 OPENING = 60.0  # seconds that a page's first run may take before the next one is begun
 OWN, SEAT = "ebm-plugins", "warm"
 
@@ -35,21 +34,25 @@ async def lifespan(_app: Any) -> AsyncIterator[None]:
 
 
 def begin() -> None:
-    """Load the registry, run what is built in once, and set aside what it left in memory."""
-    from dashboard import jobs, web
+    """Import what pages need, set aside what that left in memory, and have the pages' first runs made."""
+    from dashboard import web
 
     began = time.monotonic()
     try:
         web.warm()
-        for module in ("dashboard.lab", "plotly.graph_objects", "arviz_stats.base"):
+        for module in IMPORTED:
             import_module(module)
-        run_examples(jobs.engine().registry)
+        from dashboard import jobs
+
+        engine = jobs.engine()
     except Exception:  # a server that is not warm serves all the same
         log.exception("The server was not warmed")
-    gc.collect()
-    gc.freeze()
+        return
+    finally:
+        gc.collect()
+        gc.freeze()
     try:
-        open_pages(jobs.engine())
+        open_pages(engine)
     except Exception:
         log.exception("The pages' first runs were not made")
     # Among what Streamlit says as it starts.
@@ -64,17 +67,3 @@ def open_pages(engine: Engine) -> None:
         if engine.registry.provider(family).name == OWN:
             engine.submit(next(iter(base_specs(family).values())), SEAT).wait(OPENING)
     engine.leave(SEAT)
-
-
-def run_examples(registry: Registry) -> None:
-    """The tiny run that each built-in family has as its example, up to what the stage is sent. Nothing is kept."""
-    from dashboard import stage
-    from dashboard.plot import envelope
-    from ebm_plugins import runs
-
-    for family in registry.families.values():
-        if family.example is None or registry.provider(family).name != OWN:
-            continue
-        deadline = time.monotonic() + PATIENCE
-        made = runs.run(family.example, registry, stop=lambda _phase, end=deadline: time.monotonic() > end)
-        envelope.pack(stage.payload(made))

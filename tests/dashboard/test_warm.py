@@ -14,7 +14,7 @@ import pytest
 
 from dashboard import warm
 from dashboard.jobs import Engine
-from ebm_plugins import link, runs
+from ebm_plugins import link
 from ebm_plugins.registry import Registry
 
 
@@ -24,18 +24,7 @@ def thawed() -> Iterator[None]:
     gc.unfreeze()
 
 
-def test_each_built_in_example_is_run_up_to_what_its_stage_is_sent(
-    registry: Registry, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[str] = []
-    run = runs.run
-    monkeypatch.setattr(runs, "run", lambda spec, *a, **k: asked.append(spec.family) or run(spec, *a, **k))
-    warm.run_examples(registry)
-    assert asked == [key for key, family in registry.families.items() if family.example is not None]
-
-
 def test_what_is_in_memory_is_set_aside_for_the_collector(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(warm, "run_examples", lambda _registry: None)
     monkeypatch.setattr(warm, "open_pages", lambda _engine: None)
     before = gc.get_freeze_count()
     warm.begin()
@@ -45,22 +34,24 @@ def test_what_is_in_memory_is_set_aside_for_the_collector(monkeypatch: pytest.Mo
 def test_a_server_that_cannot_be_warmed_says_so_and_goes_on(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(_registry: Any) -> None:
+    def broken(_module: str) -> None:
         raise RuntimeError("no memory")
 
-    monkeypatch.setattr(warm, "run_examples", broken)
-    monkeypatch.setattr(warm, "open_pages", broken)
+    monkeypatch.setattr(warm, "import_module", broken)
     with caplog.at_level(logging.ERROR, logger="dashboard.warm"):
         warm.begin()
     assert "no memory" in caplog.text
 
 
 def test_a_plugin_of_somebody_else_is_not_run_before_anybody_asks(registry: Registry) -> None:
-    stranger = SimpleNamespace(key="stranger", example=object())
-    foreign: Any = SimpleNamespace(
+    stranger = SimpleNamespace(key="stranger", presets={})
+    asked: list[Any] = []
+    foreign = SimpleNamespace(
         families={"stranger": stranger}, provider=lambda _family: SimpleNamespace(name="ebm-plugins-stranger")
     )
-    warm.run_examples(foreign)
+    engine: Any = SimpleNamespace(registry=foreign, submit=asked.append, leave=lambda _seat: None)
+    warm.open_pages(engine)
+    assert asked == []
 
 
 def test_warming_begins_with_the_server_and_does_not_hold_it_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +66,9 @@ def test_warming_begins_with_the_server_and_does_not_hold_it_up(monkeypatch: pyt
     asyncio.run(serve())
 
 
-def test_the_run_that_a_page_opens_with_is_made_before_its_first_visitor_and_kept(registry: Registry) -> None:
+def test_the_run_that_a_page_opens_with_is_made_before_its_first_visitor_and_kept(
+    registry: Registry, own_store: None
+) -> None:
     own = Registry(
         families={key: registry.families[key] for key in ("hopfield", "langevin")},
         datasets=registry.datasets,

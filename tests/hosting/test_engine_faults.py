@@ -64,7 +64,7 @@ def cluster(engine: Engine) -> processes.Process:
 
 
 def workers(engine: Engine) -> list[processes.Process]:
-    return [p for p in processes.descendants(cluster(engine).pid) if "resource_tracker" not in p.command]
+    return processes.workers_below(cluster(engine).pid)
 
 
 @pytest.mark.parametrize(

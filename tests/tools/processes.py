@@ -59,12 +59,17 @@ def cluster_of(server: int) -> Process | None:
 
 
 def workers_of(server: int) -> list[Process]:
-    """The processes that compute: children of the cluster's which are spawned to work. (Python's own helper, the
-    resource tracker, is none: it is left alone.)"""
+    """The processes that compute, of the cluster that belongs to this server."""
     owner = cluster_of(server)
-    if owner is None:
-        return []
-    return [p for p in descendants(owner.pid) if "resource_tracker" not in p.command]
+    return [] if owner is None else workers_below(owner.pid)
+
+
+def workers_below(owner: int) -> list[Process]:
+    """The processes that compute for the owner of a cluster: those which have no children of their own. (Python's
+    helpers, the server that forks them and the resource tracker, are left alone.)"""
+    found = descendants(owner)
+    parents = {p.parent for p in found}
+    return [p for p in found if p.pid not in parents and "resource_tracker" not in p.command]
 
 
 def alive(process: Process) -> bool:
