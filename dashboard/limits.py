@@ -49,7 +49,9 @@ class Settings:
     store_days: float = _said(30.0, "Days after its last use until an upload goes", 0.001, 1e5)
     results_mb: float = _said(2048.0, "Stored results that are kept, together", 1, 1e9)
     results_days: float = _said(90.0, "Days after its last use until a result goes", 0.001, 1e5)
-    upload_mb: float = _said(20.0, "One uploaded file", 0.01, 1000)
+    upload_mb: int = _said(
+        20, "One upload; Streamlit's own server.maxUploadSize, 20 in .streamlit/config.toml, holds too", 1, 20
+    )
     plugins: str | None = _said(
         None, "Third-party plugins that may load, separated by commas; empty: none; unset: all"
     )

@@ -11,11 +11,11 @@ import streamlit as st
 
 from dashboard import links
 from dashboard.controls import number
+from dashboard.limits import settings
 from dashboard.links import Visit
 from dashboard.notices import error_line, expected, notice, plain, plural, small
 from dashboard.plot import figure
 from ebm_plugins import ConfigError, files, own, store, stored
-from ebm_plugins.file_limits import MOST_BYTES
 from ebm_plugins.files import Content, Pictures
 from ebm_plugins.own import Choice, Made
 from ebm_plugins.palette import LIGHT
@@ -26,7 +26,6 @@ from ebm_plugins.registry import Registry
 from ebm_plugins.spaces import BinaryGrid, Plane, Space, Vectors
 from ebm_plugins.tables import Table
 
-MEGABYTES = MOST_BYTES // 1_000_000
 SHOWN, TILES, GAP = 1500, 24, 8  # points and pictures of the preview; pixels between pictures
 WORDS = {Plane: "points", BinaryGrid: "patterns", Vectors: "rows"}
 
@@ -95,7 +94,7 @@ def _dialog(visit: Visit, made: Plan, registry: Registry, opened: str) -> None:
     content, tag = _uploaded(f"{visit.family}.own file", "A file, or several pictures")
     if content is None:
         small(
-            f"CSV, Parquet, NumPy (npy, npz) or pictures (PNG, JPEG, GIF, BMP), up to {MEGABYTES} MB. "
+            f"CSV, Parquet, NumPy (npy, npz) or pictures (PNG, JPEG, GIF, BMP), up to {settings().upload_mb} MB. "
             "You see what is made of it before anything is learned."
         )
         _drawn(visit, made, registry, opened)
@@ -163,7 +162,11 @@ def _kept(made: Made) -> str | None:
 def _uploaded(key: str, label: str) -> tuple[Content | None, str]:
     """What the chosen files hold, and a name for them: read once, refused in a line."""
     chosen = st.file_uploader(
-        label, type=list(files.ENDINGS), key=key, accept_multiple_files=True, max_upload_size=MEGABYTES
+        label,
+        type=list(files.ENDINGS),
+        key=key,
+        accept_multiple_files=True,
+        max_upload_size=settings().upload_mb,
     )
     if not chosen:
         st.session_state.pop(f"{key} read", None)

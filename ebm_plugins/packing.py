@@ -69,7 +69,7 @@ def pack(content: Mapping[str, Any]) -> bytes:
         file.writestr(TREE, tree)
         for place, array in arrays.items():
             with file.open(f"{place}.npy", "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
+                np.lib.format.write_array(member, array, allow_pickle=False)
     return out.getvalue()
 
 
