@@ -8,11 +8,14 @@ from dataclasses import replace
 
 import pytest
 
-from dashboard import work
-from dashboard.job import DONE, FAILED, LEFT, QUEUED, REFUSED, RUNNING, STOPPED
+from dashboard import asking, work
+from dashboard.job import DONE, FAILED, LEFT, QUEUED, REFUSED, RUNNING, STOPPED, BusyError
 from dashboard.jobs import Engine
+from dashboard.limits import Settings
+from dashboard.limits import settings as in_force
+from dashboard.plot import envelope
+from ebm_plugins import plans, results, runs, starts, store
 from ebm_plugins import registry as registries
-from ebm_plugins import runs, starts
 from ebm_plugins.records import ConfigError, PluginError
 from ebm_plugins.specs import RunSpec
 
@@ -61,7 +64,7 @@ def finished(job, seconds=30):
 
 def test_a_run_is_what_the_headless_program_computes(engine):
     job = finished(engine.submit(SPEC, "a"))
-    assert job.state == DONE
+    assert job.state == DONE, f"{job.error}\n{job.trace}"
     assert runs.result_digest(job.run) == runs.result_digest(runs.run(SPEC, engine.registry))
     assert job.stage["kind"] == "cells"
 
@@ -181,3 +184,100 @@ def test_finished_runs_are_kept_up_to_a_size(made):
     second = finished(engine.submit(replace(SPEC, seed=1), "a"))  # the first has lost its seat
     assert engine.submit(replace(SPEC, seed=1), "a") is second
     assert engine.submit(SPEC, "b") is not first
+
+
+def test_what_was_computed_once_is_there_for_the_next_server(made):
+    first = made()
+    job = finished(first.submit(SPEC, "a"))
+    second = made()
+    again = finished(second.submit(SPEC, "b"))
+    assert again.found
+    assert second.computed == 0
+    assert runs.result_digest(again.run) == runs.result_digest(job.run)
+    assert again.run.verdict == job.run.verdict
+    assert envelope.pack(again.stage) == envelope.pack(job.stage)
+    assert first.stored(job.key) == second.stored(job.key) is not None
+    assert second.stored("0" * 64) is None
+
+
+def test_what_is_damaged_is_dropped_and_computed_anew(made, tmp_path):
+    job = finished(made().submit(SPEC, "a"))
+    for file in (tmp_path / "store").rglob("*"):
+        if file.is_file():
+            file.write_bytes(file.read_bytes()[:-20] + bytes(20))
+    engine = made()
+    again = finished(engine.submit(SPEC, "b"))
+    assert again.state == DONE
+    assert engine.computed == 1
+    assert runs.result_digest(again.run) == runs.result_digest(job.run)
+
+
+def test_a_store_that_takes_nothing_costs_only_the_keeping(made, monkeypatch):
+    def full(*_args):
+        raise store.StoreError("data", "room", "none")
+
+    monkeypatch.setattr(store.Store, "put", full)
+    engine = made()
+    job = finished(engine.submit(SPEC, "a"))
+    assert job.state == DONE
+    assert job.stage["kind"] == "cells"
+    assert runs.result_digest(job.run) == runs.result_digest(runs.run(SPEC, engine.registry))
+
+
+def test_a_plugin_that_was_edited_is_not_served_from_before(made, monkeypatch):
+    finished(made().submit(SPEC, "a"))
+    monkeypatch.setattr(results, "code_of", lambda *_: "edited since")
+    engine = made()
+    assert not finished(engine.submit(SPEC, "b")).found
+    assert engine.computed == 1
+
+
+def test_a_worker_that_is_not_the_servers_is_refused_in_words(made, monkeypatch):
+    engine = made()
+    asked = asking.run(plans.plan(SPEC, engine.registry), engine.registry)
+    asked.request["code"] = "another version's"
+    monkeypatch.setattr(asking, "run", lambda *_: asked)
+    job = engine.submit(SPEC, "a")
+    assert finished(job).state == FAILED
+    assert "not the server's" in str(job.error)
+
+
+def test_one_visitor_cannot_fill_the_waiting_list(made, waits):
+    engine = made(
+        settings=Settings(
+            waiting_per_visitor=3, waiting_in_all=5, runs_per_visitor=1, dask_address=in_force().dask_address
+        ),
+        slots=1,
+    )
+    waits.clear()
+    long = replace(SPEC, train={"epochs": 20})
+    running = engine.submit(replace(long, seed=100), "greedy/0")
+    until(lambda: running.state == RUNNING)
+    mine = []
+    for seed in range(3):
+        mine.append(engine.submit(replace(long, seed=seed), f"greedy/{seed + 1}"))
+        until(lambda: mine[-1].place is not None)
+    refused = engine.submit(replace(long, seed=7), "greedy/9")
+    assert refused.state == REFUSED
+    assert isinstance(refused.error, BusyError)
+    assert "3" in str(refused.error)
+    other = engine.submit(replace(long, seed=8), "modest/page")
+    until(lambda: other.place is not None)
+    assert other.place == 0, "it comes before those of a visitor who has one at work"
+    more = engine.submit(replace(long, seed=9), "modest/other")
+    until(lambda: more.place is not None)
+    assert engine.submit(replace(long, seed=11), "third/page").state == REFUSED  # five wait: the list is full
+    waits.set()
+    assert finished(engine.submit(replace(long, seed=7), "greedy/9"), 60).state in (DONE, REFUSED)
+    for job in (running, *mine, other, more):
+        assert finished(job, 60).state == DONE
+    assert finished(engine.submit(replace(long, seed=11), "third/page"), 60).state == DONE  # asked again
+
+
+def test_status_asks_nobody_and_starts_nothing(made):
+    engine = made()
+    assert engine.status()["engine"] == "idle"
+    assert not engine.dispatcher.cluster.begun
+    finished(engine.submit(SPEC, "a"))
+    said = engine.status()
+    assert (said["engine"], said["computed"], said["done"], said["queued"]) == ("ready", 1, 1, 0)
