@@ -9,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import embed, jobs
+from dashboard import embed, jobs, login
 from dashboard.boundary import boundary
 from dashboard.lab import lab
 from ebm_plugins.records import Family
@@ -24,7 +24,9 @@ def main() -> None:
     """The app: one page a family, found by what the records say."""
     icon = str(ICON) if ICON.exists() else None
     st.set_page_config(page_title="Energy-based models", page_icon=icon, layout="wide")
-    if icon:
+    if not login.passed():
+        return
+    if icon and not embed.is_embedded():
         st.logo(icon, size="medium")
     engine = jobs.engine()
     page = st.navigation(pages(engine.registry), position="hidden" if embed.is_embedded() else "top")
@@ -34,6 +36,7 @@ def main() -> None:
         boundary(page.title, "page"),
     ):
         page.run()
+        login.sign_out()
 
 
 def pages(registry: Registry) -> dict[str, list[st.Page]]:

@@ -96,5 +96,10 @@ def routes() -> list[BaseRoute]:
 def middleware() -> list[Middleware]:
     """What every answer passes through."""
     from dashboard.head import Head
+    from dashboard.wanted import Wanted
 
-    return [Middleware(headers.Headers, ancestors=headers.frame_ancestors()), Middleware(Head)]
+    return [
+        Middleware(headers.Headers, ancestors=headers.frame_ancestors()),
+        Middleware(Wanted),
+        Middleware(Head),
+    ]

@@ -30,7 +30,15 @@ def test_the_stage_plays_and_scrubs_and_nothing_else_can_be_worked(
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 600
     assert page.locator("[data-testid=stHeader]:visible, [data-testid=stToolbar]:visible").count() == 0
     assert page.locator("[data-testid=stMain]").get_by_role("slider").count() <= 1  # the stage's own
-    for kind in ("stButton", "stSelectbox", "stNumberInput", "stSlider", "stPopover", "stFileUploader", "stPills"):
+    for kind in (
+        "stButton",
+        "stSelectbox",
+        "stNumberInput",
+        "stSlider",
+        "stPopover",
+        "stFileUploader",
+        "stPills",
+    ):
         assert page.locator(f"[data-testid={kind}]").count() == 0, kind
     before = digest(page)
     page.get_by_role("button", name="To the start").click()
@@ -40,7 +48,9 @@ def test_the_stage_plays_and_scrubs_and_nothing_else_can_be_worked(
     page.get_by_role("slider", name="Moment shown").focus()
     page.keyboard.press("End")
     assert page.evaluate(VALUE) > 3
-    page.locator("canvas.over").click(position={"x": 150, "y": 150}, force=True)  # where it would drop a particle
+    page.locator("canvas.over").click(
+        position={"x": 150, "y": 150}, force=True
+    )  # where it would drop a particle
     page.wait_for_timeout(700)
     assert digest(page) == before
     assert page.evaluate("() => location.search").count("embed=true") == 1

@@ -73,7 +73,10 @@ def test_the_link_out_is_the_same_address() -> None:
 
 def test_a_links_run_is_found_or_made_and_is_the_one_of_the_whole_page(page: Any) -> None:
     query = {"seed": "4021", "lock": "seed", "ask": "Which one?"}
-    framed, whole = visit_of(embedded("hopfield", query), "hopfield"), visit_of(page("hopfield", query), "hopfield")
+    framed, whole = (
+        visit_of(embedded("hopfield", query), "hopfield"),
+        visit_of(page("hopfield", query), "hopfield"),
+    )
     assert framed.shown.run.spec == whole.shown.run.spec
     assert framed.shown.run.spec.seed == 4021
     assert framed.room.watch
