@@ -1,7 +1,7 @@
 """Who may see the pages: everybody, unless ``.streamlit/secrets.toml`` has a section ``[auth]``.
 
 With one, Streamlit's own OIDC login stands before every page, and the same signed cookie before the JSON routes
-(:func:`allowed`). ``EBM_ALLOWED`` names who of those that the provider knows may come in: e-mail addresses, and domains
+(:func:`allowed`). ``EBM_LOGIN_ALLOW`` names who of those that the provider knows may come in: e-mail addresses, and domains
 as ``@school.example``, with commas between them; empty for all of them.
 
 A refusal is made before anything is run. Without Authlib, or with a cookie secret that could be guessed, nobody comes
@@ -26,7 +26,7 @@ from dashboard.notices import error_line, notice, plain, small
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
-VARIABLE = "EBM_ALLOWED"
+VARIABLE = "EBM_LOGIN_ALLOW"
 SHORTEST = 32  # characters of a cookie secret
 INSTALL = 'pip install "ebm-plugins[login]"'
 SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")

@@ -28,7 +28,12 @@ def guarded(provider: Any, serve: Callable[..., Any], tmp_path_factory: pytest.T
     """The dashboard, for those of one school."""
     secrets = tmp_path_factory.mktemp("secrets") / "secrets.toml"
     secrets.write_text(provider.secrets_toml())
-    env = {"EBM_PLUGINS": "", "EBM_ALLOWED": "@school.example", "EBM_LOG": "json", "NO_PROXY": "127.0.0.1"}
+    env = {
+        "EBM_PLUGINS": "",
+        "EBM_LOGIN_ALLOW": "@school.example",
+        "EBM_LOG": "json",
+        "NO_PROXY": "127.0.0.1",
+    }
     return serve(options=(f"--secrets.files={secrets}",), env=env)
 
 
