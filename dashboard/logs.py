@@ -9,6 +9,7 @@ taken only where it is one short word, and everything else is left out by its ty
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import re
@@ -18,6 +19,14 @@ from datetime import UTC, datetime
 VARIABLE = "EBM_LOG"
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+ -]{0,47}")
 LEFT_OUT = "(left out)"
+# Loggers of others that say what a request held: its address and query, its Origin, what a provider answered.
+OTHERS = (
+    "uvicorn.access",
+    "uvicorn.error",
+    "streamlit.auth_util",
+    "streamlit.web.server.starlette.starlette_auth_routes",
+    "streamlit.web.server.starlette.starlette_websocket",
+)
 Value = str | int | float | bool | None
 
 
@@ -45,3 +54,20 @@ def _plain(value: Value) -> Value:
     if isinstance(value, float):
         return round(value, 4) if math.isfinite(value) else None
     return value if isinstance(value, str) and WORD.fullmatch(value) else LEFT_OUT
+
+
+def quiet() -> None:
+    """Have the server's own loggers say what happened without the words of whoever asked."""
+    for name in OTHERS:
+        logger = logging.getLogger(name)
+        if _without_words not in logger.filters:
+            logger.addFilter(_without_words)
+
+
+def _without_words(record: logging.LogRecord) -> bool:
+    """Texts are left out of a message; of an error its kind stays."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(LEFT_OUT if isinstance(one, str | bytes) else one for one in record.args)
+    if record.name != "uvicorn.error" and record.exc_info and record.exc_info[0] is not None:
+        record.msg, record.exc_info = f"{record.msg} ({record.exc_info[0].__name__})", None
+    return True

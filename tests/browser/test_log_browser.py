@@ -28,7 +28,7 @@ def test_a_visit_leaves_no_trace_in_the_log(serve: Callable[..., Any], browser: 
         page = one.open("dsm", STAGE)
         settle(page)
         page.get_by_text("Data and training").first.click()
-        page.get_by_role("button", name="Your own").first.click()
+        page.get_by_role("button", name="Own data").first.click()
         for name, content in (
             (f"{SECRET}.csv", f"x,y\n{SECRET},2\n"),
             (f"{SECRET}.npy", SECRET),
@@ -43,3 +43,4 @@ def test_a_visit_leaves_no_trace_in_the_log(serve: Callable[..., Any], browser: 
         one.leave()
     log = server.log.read_text()
     assert SECRET not in log, log[-2000:]
+    assert "127.0.0.1:" not in log.replace(server.url, ""), "nobody's address either"

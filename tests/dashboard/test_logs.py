@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import re
@@ -109,6 +110,21 @@ def test_requests_leave_no_trace_in_the_servers_log(serve: Callable[..., Any]) -
         connection.request(method, path, headers=marked, body=SECRET if method == "PUT" else None)
         connection.getresponse().read()
         connection.close()
+    for origin in (f"http://{SECRET}.example", f"http://127.0.0.1:{address.port}"):
+        upgrade = {
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Version": "13",
+            "Origin": origin,
+        }
+        connection = http.client.HTTPConnection("127.0.0.1", address.port, timeout=20)
+        key = {
+            "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+            "Sec-WebSocket-Protocol": f"streamlit, {SECRET}, {SECRET}",
+        }
+        connection.request("GET", f"/_stcore/stream{query}", headers=marked | upgrade | key)
+        connection.getresponse()
+        connection.close()
     for raw in (
         f"GET /?{SECRET} HTTP/9.9\r\n\r\n",
         f"{SECRET}\r\n\r\n",
@@ -117,11 +133,11 @@ def test_requests_leave_no_trace_in_the_servers_log(serve: Callable[..., Any]) -
         with socket.create_connection(("127.0.0.1", address.port), timeout=5) as plug:
             plug.sendall(raw.encode())
             plug.settimeout(5)
-            try:
+            with contextlib.suppress(OSError):
                 plug.recv(100)
-            except OSError:
-                pass
     log = server.log.read_text()
     assert SECRET not in log, log[-2000:]
+    assert "Rejecting WebSocket connection" in log  # what happened is said
+    assert '"event": "server starts"' in log
     assert "GET " not in log
     assert "127.0.0.1:" not in log.replace(server.url, "")
