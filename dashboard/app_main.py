@@ -9,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import embed, jobs
+from dashboard import embed, jobs, login, metrics
 from dashboard.boundary import boundary
 from dashboard.fragments import fragment
 from dashboard.lab import lab
@@ -26,9 +26,12 @@ def main() -> None:
     """The app: one page a family, found by what the records say."""
     icon = str(ICON) if ICON.exists() else None
     st.set_page_config(page_title="Energy-based models", page_icon=icon, layout="wide")
-    if icon:
+    if not login.passed():
+        return
+    if icon and not embed.is_embedded():
         st.logo(icon, size="medium")
     engine = jobs.engine()
+    metrics.watch(engine)
     page = st.navigation(pages(engine.registry), position="hidden" if embed.is_embedded() else "top")
     with (
         st.container(horizontal_alignment="center"),
@@ -36,6 +39,7 @@ def main() -> None:
         boundary(page.title, "page"),
     ):
         page.run()
+        login.sign_out()
     fragment(_nothing, every=SELDOM)
 
 

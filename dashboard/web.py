@@ -1,4 +1,4 @@
-"""The app's own routes (Plotly's script, health) and the headers of every answer."""
+"""The app's own routes (Plotly's script, health, metrics) and what every answer passes through."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from starlette.middleware import Middleware
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from dashboard import headers
+from dashboard import headers, metrics
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -82,22 +82,26 @@ def warm() -> None:
     _plotly_bytes(True)
 
 
-def _health(_request: Request) -> Response:
-    from ebm_plugins import __version__
-
-    return JSONResponse({"status": "ok", "version": __version__}, headers={"cache-control": "no-store"})
-
-
 def routes() -> list[BaseRoute]:
     """What the app serves beside Streamlit's own."""
     from dashboard import api
 
-    own = [Route(plotly_url(), _plotly), Route("/ebm.{name}.js", _module), Route("/health", _health)]
-    return [*own, *api.routes()]
+    return [
+        Route(plotly_url(), _plotly),
+        Route("/ebm.{name}.js", _module),
+        Route("/health", metrics.health),
+        Route("/metrics", metrics.metrics),
+        *api.routes(),
+    ]
 
 
 def middleware() -> list[Middleware]:
     """What every answer passes through."""
     from dashboard.head import Head
+    from dashboard.wanted import Wanted
 
-    return [Middleware(headers.Headers, ancestors=headers.frame_ancestors()), Middleware(Head)]
+    return [
+        Middleware(headers.Headers, ancestors=headers.frame_ancestors()),
+        Middleware(Wanted),
+        Middleware(Head),
+    ]

@@ -61,7 +61,7 @@ def test_the_plugin_in_the_readme_is_the_one_that_is_installed_and_run(root: Pat
 
 
 def test_test_extra_includes_the_dashboard(project: dict[str, Any]) -> None:
-    assert "ebm-plugins[dashboard]" in project["optional-dependencies"]["test"]
+    assert "ebm-plugins[dashboard,login]" in project["optional-dependencies"]["test"]
 
 
 def test_nothing_that_is_committed_names_a_registry_or_this_machine(root: Path) -> None:
