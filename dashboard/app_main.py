@@ -9,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import jobs
+from dashboard import embed, jobs
 from dashboard.boundary import boundary
 from dashboard.fragments import fragment
 from dashboard.lab import lab
@@ -29,7 +29,7 @@ def main() -> None:
     if icon:
         st.logo(icon, size="medium")
     engine = jobs.engine()
-    page = st.navigation(pages(engine.registry), position="top")
+    page = st.navigation(pages(engine.registry), position="hidden" if embed.is_embedded() else "top")
     with (
         st.container(horizontal_alignment="center"),
         st.container(width=WIDTH, key="page"),  # wider where all is larger: head.py

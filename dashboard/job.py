@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
-import traceback
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ebm_plugins import budget, runs
-from ebm_plugins.records import Run
+import numpy as np
+
+from ebm_plugins import budget
+from ebm_plugins.records import ConfigError, PluginError, Run
+from ebm_plugins.runs import LimitError
 from ebm_plugins.specs import RunSpec
 
 if TYPE_CHECKING:
@@ -26,17 +27,20 @@ ENDED = (DONE, STOPPED, FAILED, REFUSED, SILENT, LEFT)
 class Job:
     """One run, or one study, as a page sees it. Only the engine writes to it.
 
-    ``state`` is queued, running, done, stopped, failed, refused, silent (said nothing for too long and was given
-    up) or left (nobody waits for it any more). ``phase``, ``step`` of ``total``, ``metrics`` so far, ``seconds``
+    ``state`` is queued, running, done, stopped, failed, refused, silent (said nothing for too long and was ended) or
+    left (nobody waits for it any more). While it is queued, ``place`` is how many will begin before it; None while that
+    is not known. ``phase``, ``step`` of ``total``, ``metrics`` so far, ``seconds``
     and ``left`` (or None) are its progress; ``run`` with its ``stage`` (which comes before the verdict), or ``figures``, or what a budget
     was ``spent`` on with its picture in ``stage``, or the ``results`` of conformance checks, what it made; ``spec`` what it is the run of, which differs from
-    what was ``asked`` once it has been stopped.
+    what was ``asked`` once it has been stopped. ``found`` is whether it was stored already. ``request`` is what a worker is
+    asked to do, ``visitor`` who asked first, ``number`` when (jobs are numbered as they come), ``attempt`` how often it was given to a worker.
     """
 
     key: str
     spec: RunSpec | None = None
     asked: RunSpec | None = None
     state: str = QUEUED
+    place: int | None = None
     phase: str = ""
     step: int = 0
     total: int | None = None
@@ -50,6 +54,7 @@ class Job:
     figures: list[Any] = field(default_factory=list)
     results: list[Result] = field(default_factory=list)
     spent: budget.Spent | None = None
+    found: bool = False
     error: BaseException | None = None
     trace: str = ""
     seats: set[str] = field(default_factory=set)
@@ -57,7 +62,10 @@ class Job:
     done: threading.Event = field(default_factory=threading.Event)
     stop_in: str = ""
     heard: float = 0.0
-    thread: threading.Thread | None = None
+    request: dict[str, Any] = field(default_factory=dict)
+    visitor: str = ""
+    number: int = 0
+    attempt: int = 0
 
     @property
     def over(self) -> bool:
@@ -79,41 +87,46 @@ class Job:
         return self.stage is not None
 
 
-class Left(Exception):
-    """Nobody waits for this run any more."""
+class WorkerError(RuntimeError):
+    """The worker process that computed a run has ended, or the engine that it belonged to."""
 
 
-def note(job: Job, event: runs.Progress) -> None:
-    """Write a snapshot's progress down."""
+class BusyError(LimitError):
+    """Too many runs wait already, of this visitor or of all."""
+
+
+def note(job: Job, phase: str, step: int, total: int | None, metrics: Mapping[str, Sequence[float]]) -> None:
+    """Write a snapshot's progress down, with the metrics of the snapshots since the last note."""
     now = time.monotonic()
-    if event.phase != job.phase:
-        job.phase, job.metrics, job.phase_began = event.phase, {}, now
-    job.step, job.total = event.step, event.total
+    if phase != job.phase:
+        job.phase, job.metrics, job.phase_began = phase, {}, now
+    job.step, job.total = step, total
     spent = now - job.phase_began
-    job.left = spent / event.step * (event.total - event.step) if event.total and event.step > 1 else None
-    for name, value in event.metrics.items():
-        job.metrics.setdefault(name, []).append(float(value))
+    job.left = spent / step * (total - step) if total and step > 1 else None
+    for name, values in metrics.items():
+        job.metrics.setdefault(name, []).extend(values)
 
 
-def closing(events: Iterator[Any]) -> Iterator[Any]:
-    """The events; the generator is closed whatever happens, so that its ``finally`` blocks run."""
-    try:
-        yield from events
-    finally:
-        getattr(events, "close", lambda: None)()
-
-
-def stack_of(thread: threading.Thread | None) -> str:
-    """Where a thread is now, as a traceback."""
-    frame = sys._current_frames().get(thread.ident or 0) if thread else None
-    return "".join(traceback.format_stack(frame)) if frame else ""
+def error_of(said: Mapping[str, Any]) -> BaseException:
+    """The exception that a receipt describes (see :func:`dashboard.work.described`)."""
+    kind = said.get("kind")
+    if kind in ("config", "limit"):
+        return (LimitError if kind == "limit" else ConfigError)(said["field"], said["expected"], said["got"])
+    if kind == "plugin":
+        return PluginError(said["plugin"], said["part"], said["message"])
+    if kind == "memory":
+        text = f"It asked for more memory than the {said['limit']:,.0f} MB that a run may take here."
+        return PluginError(said["plugin"], said["part"], text) if said["plugin"] else WorkerError(text)
+    if kind == "mismatch":
+        return WorkerError(f"The worker is not the server's. {said['message']}")
+    return RuntimeError(f"{said.get('type')}: {said.get('message')}")
 
 
 def size(job: Job) -> int:
     """Bytes of what a finished run holds."""
-    if job.run is None:
-        return 0
-    sampling = job.run.sampling
-    arrays = [sampling.frames, sampling.last, sampling.traces, sampling.energies]
-    arrays += [a for frame in job.run.training.frames for a in frame.values()]
+    arrays = [a for a in (job.stage or {}).values() if isinstance(a, np.ndarray)]
+    if job.run is not None:
+        sampling = job.run.sampling
+        arrays += [sampling.frames, sampling.last, sampling.traces, sampling.energies]
+        arrays += [a for frame in job.run.training.frames for a in frame.values()]
     return sum(int(a.nbytes) for a in arrays)

@@ -1,8 +1,9 @@
 """Runs behind one small interface: submit, watch, stop, continue. No page knows where a run is computed.
 
-Here a run is a thread of this process. Everything that crosses the interface is plain data (a spec, a digest, a
-study's name and settings) or a finished record, so that runs can move into worker processes without touching a
-page. A run is computed once for all who ask for the same spec digest, and the finished ones are kept.
+Every run is computed by a worker process of a Dask cluster (:mod:`dashboard.cluster`). What crosses over is plain data:
+a request as JSON, events of progress, a receipt; what was made comes by way of the store. A run is computed once for
+all who ask for the same spec digest, and one that is stored already is not computed at all. The waiting list is kept
+here, since Dask's is neither first come first served nor fair (:mod:`dashboard.waiting`).
 """
 
 from __future__ import annotations
@@ -10,112 +11,134 @@ from __future__ import annotations
 import os
 import threading
 import time
-import traceback
-from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import replace
+from bisect import insort
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from itertools import count
 from typing import Any
+from uuid import uuid4
 
 import streamlit as st
 
-from dashboard import stage
+from dashboard import asking, shelf, waiting, work
+from dashboard.cluster import Cluster
+from dashboard.dispatch import Attempt, Dispatcher
 from dashboard.job import (
     DONE,
     FAILED,
     LEFT,
+    QUEUED,
     REFUSED,
     RUNNING,
     SILENT,
     STOPPED,
+    BusyError,
     Job,
-    Left,
-    closing,
+    WorkerError,
+    error_of,
     note,
     size,
-    stack_of,
 )
-from ebm_plugins import blas, budget, held_out, panels, plans, runs, studies
+from dashboard.limits import Settings
+from dashboard.limits import settings as in_force
+from ebm_plugins import blas, plans, runs
 from ebm_plugins import registry as registries
-from ebm_plugins.records import ConfigError, Run, Training
+from ebm_plugins.records import ConfigError
 from ebm_plugins.registry import Registry
 from ebm_plugins.specs import RunSpec
+from ebm_plugins.testing import Result
 
-KEPT_TRAININGS = 16
 # Comparing with the truth is one long step of ours, a check many steps of the plugin's; a busy machine makes them longer.
 PATIENCE = {"truth": 3, "check": 9}
-
-
-Work = Callable[[Job], None]
+FIRST = 90.0  # seconds until a worker says its first word: it may be a new one, on a busy machine
+ATTEMPTS = 3  # of one job, where engines are lost under it
 
 
 class Engine:
-    """The runs of this process: at most ``slots`` at a time, first come first served; finished ones are kept up
-    to ``room`` bytes; one that is silent for ``silence`` seconds is given up and reported with its stack."""
+    """The runs of this server: handed to workers as they come free, kept up to ``room`` bytes when finished; one that
+    is silent for ``silence`` seconds is ended and reported with its stack. ``slots`` is how many run at most (None: as
+    many as there are workers)."""
 
     def __init__(
         self,
         registry: Registry,
         *,
-        slots: int = 2,
-        room: float = 512e6,
-        silence: float = 10.0,
+        slots: int | None = None,
+        room: float | None = None,
+        silence: float | None = None,
         limits: runs.Limits | None = None,
+        settings: Settings | None = None,
+        address: str | None = None,
     ) -> None:
-        self.registry, self.slots, self.room, self.silence = registry, slots, room, silence
-        self.limits = limits or runs.Limits()
-        self.computed = 0  # how many runs were really computed: tests and the log
+        self.registry = registry
+        self.settings = settings or in_force()
+        self.room = self.settings.kept_mb * 1e6 if room is None else room
+        self.silence = self.settings.run_silence if silence is None else silence
+        self.limits = limits or self.settings.run
+        self.counts: Counter[str] = Counter()  # of outcomes: computed, loaded, shared, failed …
+        self.name = uuid4().hex[:8]
+        self.dispatcher = Dispatcher(Cluster(self.settings, address), self, slots)
         self._lock = threading.RLock()
         self._jobs: OrderedDict[str, Job] = OrderedDict()
-        self._waiting: deque[tuple[Job, Work]] = deque()
-        self._running: list[Job] = []
+        self._waiting: list[Job] = []  # in the order in which they came
+        self._numbers = count()
+        self._attempts: dict[str, Attempt] = {}  # job key → where it is computed
         self._seats: dict[str, Job] = {}
-        self._training: OrderedDict[str, Training] = OrderedDict()
-        self._learning: dict[str, threading.Lock] = {}
-        self._watcher: threading.Thread | None = None
+        self._shelf = shelf.Shelf(registry)
+        work.registries_here[self.name] = registry
+
+    @property
+    def computed(self) -> int:
+        """How many jobs were really handed to a worker: tests and the log."""
+        return self.counts["computed"]
 
     # The interface ---------------------------------------------------------------------------------------------
 
     def submit(self, spec: RunSpec, seat: str = "") -> Job:
         """The job of this spec: a new one, or the one that somebody started already.
 
-        ``seat`` is who waits for it (a session and a page): what the seat waited for before is left, and a run
+        ``seat`` is who waits for it (``VISITOR/PAGE``): what the seat waited for before is left, and a run
         that nobody waits for ends. Raises ConfigError for a spec that does not resolve.
         """
         plan = plans.plan(spec, self.registry)
-        key = plan.spec_digest
-        with self._lock:
-            job = self._jobs.get(key)
-            if job is None or job.state == LEFT:
-                job = Job(key, plan.spec, plan.spec)
-                self._start(job, lambda j: self._run(j, plan.training_digest))
-            self._sit(seat, job)
-            self._jobs.move_to_end(key)
-            return job
+        return self._asked(plan.spec_digest, seat, lambda: asking.run(plan, self.registry))
 
     def spend(self, spec: RunSpec, evaluations: int, seat: str = "") -> Job:
         """The job that gives a spec's sampler so many evaluations, in place of a number of steps."""
         plan = plans.plan(spec, self.registry)
-        key = f"{plan.spec_digest}\n{evaluations} evaluations"
-        with self._lock:
-            job = self._jobs.get(key)
-            if job is None or job.state == LEFT:
-                job = Job(key, plan.spec, plan.spec)
-                self._start(job, lambda j: self._spend(j, plan.training_digest, evaluations))
-            self._sit(seat, job)
-            self._jobs.move_to_end(key)
-            return job
+        key = asking.key_of("evaluations", plan.spec_digest, evaluations)
+        return self._asked(key, seat, lambda: asking.spend(plan, self.registry, key, evaluations))
 
     def study(self, family: str, title: str, values: Mapping[str, Any], seed: int, seat: str = "") -> Job:
         """The job of a family's study: its figures arrive in ``figures`` one by one."""
-        key = f"{family}\n{title}\n{sorted(values.items())}\n{seed}"
-        with self._lock:
-            job = self._jobs.get(key)
-            if job is None or job.state == LEFT:
-                job = Job(key, phase="study")
-                self._start(job, lambda j: self._study(j, family, title, dict(values), seed))
-            self._sit(seat, job)
-            return job
+        what = {"family": family, "title": title, "values": dict(values), "seed": seed}
+        key = asking.key_of("study", what)
+        return self._asked(key, seat, lambda: Job(key, phase="study", request={"kind": "study", **what}))
+
+    def figure(self, of: Job, title: str, seat: str = "") -> Job:
+        """The job of one of the family's own figures of a finished run; it is then the one of ``figures``."""
+        assert of.run is not None
+        plan = plans.plan(of.run.spec, self.registry)
+        key = asking.key_of("figure", plan.spec_digest, title)
+        return self._asked(key, seat, lambda: asking.figure(plan, self.registry, key, title))
+
+    def check(self, key: str, seat: str = "") -> Job:
+        """The job of the conformance checks of a family or sampler: its ``results`` arrive one by one."""
+        name = f"{key}\nconformance"
+        return self._asked(name, seat, lambda: Job(name, request={"kind": "check", "record": key}))
+
+    def checked(self, key: str) -> Job | None:
+        """The job of a record's conformance checks, if somebody asked for it."""
+        return self._jobs.get(f"{key}\nconformance")
+
+    def find(self, key: str) -> Job | None:
+        """The job of a key (of a run: its spec digest), if it is known here."""
+        return self._jobs.get(key)
+
+    def stored(self, key: str) -> bytes | None:
+        """The stored run of a spec digest, as ``.npz``; None where there is none that this code made."""
+        return self._shelf.run_bytes(key)
 
     def stop(self, job: Job, seat: str = "") -> Job:
         """End the phase that a run is in, with what it has; its spec then says where that was.
@@ -125,55 +148,14 @@ class Engine:
         with self._lock:
             if job.spec is None or job.over or not job.seats - {seat}:
                 job.stop_in = job.phase
+                if (attempt := self._attempts.get(job.key)) is not None:
+                    self.dispatcher.ask(attempt, job.phase)
                 return job
             name = {"train": "train_stop", "sample": "sample_stop"}.get(job.phase)
             if name is None:
                 return job
             stops: dict[str, Any] = {name: max(1, job.step)}
             return self.submit(replace(job.spec, **stops), seat)
-
-    def figure(self, of: Job, title: str, seat: str = "") -> Job:
-        """The job of one of the family's own figures of a finished run; it is then the one of ``figures``."""
-        assert of.run is not None
-        run, family = of.run, self.registry.families[of.run.spec.family]
-
-        def work(job: Job) -> None:
-            job.figures = [family.figures[title](run)]
-
-        with self._lock:
-            key = f"{of.key}\n{title}"
-            job = self._jobs.get(key)
-            if job is None or job.state == LEFT:
-                job = Job(key, phase="figure")
-                self._start(job, work)
-            self._sit(seat, job)
-            return job
-
-    def check(self, key: str, seat: str = "") -> Job:
-        """The job of the conformance checks of a family or sampler: its ``results`` arrive one by one."""
-
-        def work(job: Job) -> None:
-            from ebm_plugins import testing
-
-            record = testing.record_of(key, self.registry)
-            job.phase, job.total = "check", len(testing.checks_for(record))
-            for result in closing(testing.checking(record, self.registry)):
-                self._heard(job)
-                job.results = [*job.results, result]
-                job.step += 1
-
-        with self._lock:
-            name = f"{key}\nconformance"
-            job = self._jobs.get(name)
-            if job is None or job.state == LEFT:
-                job = Job(name)
-                self._start(job, work)
-            self._sit(seat, job)
-            return job
-
-    def checked(self, key: str) -> Job | None:
-        """The job of a record's conformance checks, if somebody asked for it."""
-        return self._jobs.get(f"{key}\nconformance")
 
     def forget(self, job: Job) -> None:
         """Let the same spec be computed again, as after a failure."""
@@ -187,7 +169,73 @@ class Engine:
             for seat in [s for s in self._seats if s.startswith(prefix)]:
                 self._stand(seat)
 
-    # Below the interface ---------------------------------------------------------------------------------------
+    def status(self) -> dict[str, float | str]:
+        """What is going on, for health and metrics: it asks nobody, and starts nothing."""
+        with self._lock:
+            states = Counter(job.state for job in self._jobs.values())
+            return {
+                "engine": self.dispatcher.state,
+                "workers": float(
+                    self.settings.workers if self.dispatcher.cluster.embedded else self.dispatcher.slots
+                ),
+                "running": float(len(self.dispatcher.running)),
+                "queued": float(len(self._waiting)),
+                "held": float(sum(states.values())),
+                "killed": float(self.dispatcher.killed),
+                **{name: float(self.counts[name]) for name in OUTCOMES},
+            }
+
+    def close(self) -> None:
+        """Let go of the cluster."""
+        self.dispatcher.close()
+        work.registries_here.pop(self.name, None)
+
+    # Asking ---------------------------------------------------------------------------------------------------
+
+    def _asked(self, key: str, seat: str, make: Callable[[], Job]) -> Job:
+        with self._lock:
+            job = self._jobs.get(key)
+            if job is not None and job.state == REFUSED and isinstance(job.error, BusyError):
+                job = None
+            if job is None or job.state == LEFT:
+                job = make()
+                job.visitor, job.number = seat.partition("/")[0], next(self._numbers)
+                job.request |= {"registry": self.name, "limits": asdict(self.limits)}
+                self._jobs[key] = job
+                if (refusal := self._too_many(job)) is None:
+                    self._shelf.look_up(job, self._looked_up)
+                else:
+                    self._end(job, REFUSED, refusal)
+            elif seat not in job.seats:
+                self.counts["shared"] += 1
+            self._sit(seat, job)
+            self._jobs.move_to_end(key)
+            return job
+
+    def _too_many(self, job: Job) -> BusyError | None:
+        mine = sum(other.visitor == job.visitor for other in self._waiting)
+        limits = self.settings
+        if job.visitor not in waiting.BEHIND and mine >= limits.waiting_per_visitor:
+            most = f"at most {limits.waiting_per_visitor} runs of one visitor that wait"
+            return BusyError("runs", most, f"one more than the {mine} that wait already: let some end first")
+        if len(self._waiting) >= limits.waiting_in_all:
+            most = f"at most {limits.waiting_in_all} runs that wait"
+            return BusyError("runs", most, "one more: this host is busy, so try again in a minute")
+        return None
+
+    def _looked_up(self, job: Job, found: bool) -> None:
+        """In a thread of the shelf's: whether the job's result is stored, and was read."""
+        with self._lock:
+            if job.over:
+                return
+            if found:
+                job.found = True
+                self.counts["loaded"] += 1
+                self._end(job, DONE)
+                return
+            insort(self._waiting, job, key=lambda waits: waits.number)
+            self._set_places()
+        self.dispatcher.wake()
 
     def _sit(self, seat: str, job: Job) -> None:
         if self._seats.get(seat) is not job:
@@ -201,51 +249,29 @@ class Engine:
             return
         job.seats.discard(seat)
         if not job.seats and not job.over:
-            self._waiting = deque(w for w in self._waiting if w[0] is not job)
+            attempt = self._attempts.get(job.key)
             self._end(job, LEFT)
-
-    def _start(self, job: Job, work: Work) -> None:
-        self._jobs[job.key] = job
-        self._waiting.append((job, work))
-        self._next()
-
-    def _next(self) -> None:
-        while self._waiting and len(self._running) < self.slots:
-            job, work = self._waiting.popleft()
-            job.state, job.began, job.heard = RUNNING, time.monotonic(), time.monotonic()
-            job.thread = threading.Thread(
-                target=self._work, args=(job, work), daemon=True, name=f"run {job.key[:8]}"
-            )
-            self._running.append(job)
-            self.computed += 1
-            job.thread.start()
-        if self._running and (self._watcher is None or not self._watcher.is_alive()):
-            self._watcher = threading.Thread(target=self._watch, daemon=True, name="watch runs")
-            self._watcher.start()
-
-    def _work(self, job: Job, work: Work) -> None:
-        try:
-            work(job)
-            with self._lock:
-                if not job.over:
-                    self._end(job, DONE)
-        except Left:
-            pass
-        except BaseException as error:  # a plugin may raise SystemExit; it costs its own run only
-            with self._lock:
-                if not job.over:
-                    job.trace = traceback.format_exc()
-                    self._end(job, REFUSED if isinstance(error, ConfigError) else FAILED, error)
+            if attempt is not None:
+                self.dispatcher.ask(attempt, work.LEAVE)
 
     def _end(self, job: Job, state: str, error: BaseException | None = None) -> None:
         with self._lock:
-            job.state, job.error, job.ended = state, error, time.monotonic()
+            job.state, job.error, job.ended, job.place = state, error, time.monotonic(), None
+            self.counts[state] += 1
+            self._attempts.pop(job.key, None)
+            if job in self._waiting:
+                self._waiting.remove(job)
+            self._set_places()
             job.staged.set()
             job.done.set()
-            if job in self._running:
-                self._running.remove(job)
             self._make_room()
-            self._next()
+        self.dispatcher.wake()
+
+    def _set_places(self) -> None:
+        running = [attempt.job for attempt in self._attempts.values()]
+        for place, job in enumerate(waiting.in_turn(self._waiting, running)):
+            job.place = place
+        self.dispatcher.wants = bool(self._waiting)
 
     def _make_room(self) -> None:
         used = 0
@@ -255,116 +281,126 @@ class Engine:
             if job.over and used > self.room and not job.seats:
                 del self._jobs[key]
 
-    def _heard(self, job: Job) -> None:
-        job.heard = time.monotonic()
-        if job.over:
-            raise Left
+    # What the dispatcher calls, in its thread -----------------------------------------------------------------
 
-    def _run(self, job: Job, training_digest: str) -> None:
-        assert job.spec is not None
-        events = runs.execute(
-            job.spec,
-            self.registry,
-            training=self._training.get(training_digest),
-            limits=self.limits,
-            stop=lambda phase: job.stop_in == phase,
-            compared=lambda run: self._compared(job, run),
-        )
-        for event in closing(events):
-            self._heard(job)
-            if isinstance(event, runs.Finished):
-                self._finished(job, event.run)
-            else:
-                note(job, event)
-
-    def _compared(self, job: Job, run: Run) -> None:
-        """The stage needs no verdict: whoever waits for it gets it first."""
-        job.stage = stage.payload(run)
-        job.staged.set()
-
-    def _finished(self, job: Job, run: Run) -> None:
+    def next_attempt(self, running: list[Job], most: int) -> Attempt | None:
+        """The job to hand over next, if one may begin now."""
         with self._lock:
-            plan = plans.plan(run.spec, self.registry)
-            self._keep(plan.training_digest, run.training)
-            job.run = run
-            if run.spec != job.spec:  # it was stopped: this is the run of another spec
+            learning = {job.request["training"] for job in running if job.request.get("training")}
+            own = max(self.settings.runs_per_visitor, 1)
+            job = waiting.next_job(self._waiting, running, min(own, most), learning)
+            if job is None:
+                return None
+            self._waiting.remove(job)
+            job.attempt += 1
+            now = time.monotonic()
+            job.state, job.place, job.heard = RUNNING, None, now
+            job.began = job.began or now
+            attempt = Attempt(job, f"{self.name}:{job.key[:16]}:{job.attempt}:{uuid4().hex[:6]}")
+            self._attempts[job.key] = attempt
+            self.counts["computed"] += 1
+            self._set_places()
+            return attempt
+
+    def heard(self, attempt: Attempt, event: dict[str, Any]) -> None:
+        """A worker said something of a job."""
+        job, what = attempt.job, event["what"]
+        if job.over:
+            return
+        job.heard = time.monotonic()
+        if what == "progress":
+            note(job, event["phase"], event["step"], event["total"], event["metrics"])
+        elif what == "stage":
+            self._shelf.fetch(job, {"stage": event["stage"]}, lambda *_: job.staged.set())
+        elif what == "figure":
+            self._shelf.fetch(job, {"figure": event["figure"]}, lambda *_: None)
+            job.step += 1
+        elif what == "result":
+            job.results = [*job.results, Result(**event["result"])]
+            job.step, job.total = job.step + 1, event["total"]
+
+    def received(self, attempt: Attempt, receipt: dict[str, Any]) -> None:
+        """A worker has done what it was asked, or says why not."""
+        job = attempt.job
+        if job.over or receipt.get("left"):
+            self.dispatcher.wake()
+        elif "error" in receipt:
+            error = error_of(receipt["error"])
+            job.trace = str(receipt.get("trace", ""))
+            self._end(job, REFUSED if isinstance(error, ConfigError) else FAILED, error)
+        else:
+            job.heard = time.monotonic()
+            if job.request["kind"] == "check":
+                job.results = [Result(**one) for one in receipt["results"]]
+            self._shelf.fetch(job, receipt, self._fetched)
+
+    def died(self, attempt: Attempt, why: str) -> None:
+        """The worker of a job is gone, and the job with it."""
+        if not attempt.job.over:
+            self._end(attempt.job, FAILED, WorkerError(why))
+
+    def lost(self, attempt: Attempt) -> None:
+        """A job's engine is gone through no fault of the job's: it waits for the next one."""
+        job = attempt.job
+        with self._lock:
+            self._attempts.pop(job.key, None)
+            if job.over:
+                return
+            if job.attempt >= ATTEMPTS:
+                self._end(job, FAILED, WorkerError("The engine was lost under it more than once."))
+                return
+            job.state, job.phase, job.step, job.metrics, job.left = QUEUED, "", 0, {}, None
+            insort(self._waiting, job, key=lambda waits: waits.number)
+            self._set_places()
+
+    def ticked(self, attempts: list[Attempt]) -> None:
+        """End what has been silent for too long."""
+        now = time.monotonic()
+        for attempt in attempts:
+            job = attempt.job
+            patience = self.silence * PATIENCE.get(job.phase, 1) if attempt.begun else FIRST
+            if job.over or now - job.heard <= patience:
+                continue
+            job.heard = now + 10.0  # it is being asked where it is
+            threading.Thread(target=self._silenced, args=(attempt, patience), daemon=True).start()
+
+    def _silenced(self, attempt: Attempt, patience: float) -> None:
+        job = attempt.job
+        job.trace = self.dispatcher.stack(attempt)
+        if not job.over:
+            self._end(job, SILENT, TimeoutError(f"It has said nothing for {patience:.0f} seconds."))
+        self.dispatcher.kill(attempt)
+
+    def _fetched(self, job: Job, whole: bool) -> None:
+        """In a thread of the shelf's: what a receipt names is here, or cannot be read."""
+        with self._lock:
+            if job.over:
+                return
+            if not whole:
+                self._end(job, FAILED, WorkerError("Its result cannot be read from the store."))
+                return
+            run = job.run
+            if run is not None and job.spent is None and run.spec != job.spec:
+                # It was stopped: this is the run of another spec.
                 if self._jobs.get(job.key) is job:
                     del self._jobs[job.key]
-                job.spec, job.key = run.spec, plan.spec_digest
+                self._attempts.pop(job.key, None)
+                job.spec, job.key = run.spec, plans.plan(run.spec, self.registry).spec_digest
                 self._jobs[job.key] = job
                 self._end(job, STOPPED)
-
-    def _spend(self, job: Job, digest: str, evaluations: int) -> None:
-        assert job.spec is not None
-        with self._taught(job, digest) as training:
-            events = budget.spend(job.spec, self.registry, evaluations, training=training, limits=self.limits)
-            for event in closing(events):
-                self._heard(job)
-                if isinstance(event, budget.Spent):
-                    self._keep(digest, event.run.training)
-                    picture: dict[str, Any] = {"svg": panels.svg(event.run), "shape": panels.shape(event.run)}
-                    if event.run.data.test_x is not None:
-                        picture["held out"] = held_out.of(event.run)
-                    job.run, job.spent, job.stage = event.run, event, picture
-                else:
-                    note(job, event)
-
-    @contextmanager
-    def _taught(self, job: Job, digest: str) -> Iterator[Training | None]:
-        """What was learned already. Several jobs begin at once on one energy: the first learns, the others wait."""
-        with self._lock:
-            lock = self._learning.setdefault(digest, threading.Lock())
-        while not lock.acquire(timeout=1.0):
-            self._heard(job)
-        try:
-            training = self._training.get(digest)
-            if training is not None:
-                lock.release()
-            yield training
-        finally:
-            self._learning.pop(digest, None)
-            if training is None:
-                lock.release()
-
-    def _keep(self, training_digest: str, training: Training) -> None:
-        with self._lock:
-            self._training[training_digest] = training
-            while len(self._training) > KEPT_TRAININGS:
-                self._training.popitem(last=False)
-
-    def _study(self, job: Job, family: str, title: str, values: dict[str, Any], seed: int) -> None:
-        for figure in closing(studies.study(family, title, values, seed, self.registry)):
-            self._heard(job)
-            job.figures = [*job.figures, figure]
-            job.step += 1
-            if job.stop_in:
-                with self._lock:
-                    self._end(job, STOPPED)
                 return
+            self._end(job, STOPPED if job.stop_in and job.request["kind"] == "study" else DONE)
 
-    def _watch(self) -> None:
-        while True:
-            time.sleep(min(0.5, self.silence / 4))
-            with self._lock:
-                if not self._running:
-                    self._watcher = None
-                    return
-                now = time.monotonic()
-                for job in list(self._running):
-                    patience = self.silence * PATIENCE.get(job.phase, 1)
-                    if now - job.heard > patience:
-                        job.trace = stack_of(job.thread)
-                        self._end(
-                            job, SILENT, TimeoutError(f"It has said nothing for {patience:.0f} seconds.")
-                        )
+
+OUTCOMES = ("computed", "loaded", "shared", DONE, STOPPED, FAILED, REFUSED, SILENT, LEFT)
 
 
 @st.cache_resource(show_spinner=False)
-def _engine(builtins: tuple[str, ...], allow: str | None) -> Engine:
-    blas.one_thread()  # runs share the cores, and each of them is one thread
-    return Engine(registries.load())
+def _engine(builtins: tuple[str, ...], allow: str | None, address: str | None) -> Engine:
+    blas.one_thread()  # the server's own little arithmetic shares the cores with the workers
+    return Engine(registries.load(), address=address)
 
 
 def engine() -> Engine:
     """The one engine of this process, and the registry that it was made with."""
-    return _engine(tuple(registries.BUILTINS), os.environ.get(registries.ALLOW_VARIABLE))
+    return _engine(tuple(registries.BUILTINS), os.environ.get(registries.ALLOW_VARIABLE), None)

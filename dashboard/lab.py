@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import streamlit as st
 
 from dashboard import (
+    embed,
     for_class,
     jobs,
     keys,
@@ -25,7 +27,7 @@ from dashboard import (
 from dashboard.boundary import boundary
 from dashboard.job import STOPPED, Job
 from dashboard.links import Visit
-from dashboard.notices import heading, plain, small
+from dashboard.notices import heading, notice, plain, small
 from dashboard.plot import copy_link
 from dashboard.plot import host as host_key
 from dashboard.plot import stage as draw_stage
@@ -60,11 +62,16 @@ def lab(key: str) -> None:
             _head(family, None, registry)
         status.nothing_to_run(family, registry, nothing)
         return
+    visit.room = replace(visit.room, watch=embed.is_embedded())
+    watch = visit.room.watch  # then nothing on the page can be changed, and there is no panel
     if visit.missing or stored.missing(visit.spec.dataset):
         visit.missing = visit.missing or visit.spec.dataset
         with boundary(key, "page"):
-            _head(family, plan(RunSpec(family=key), registry), registry)
-            own_data.ask(visit, registry)
+            _head(family, plan(RunSpec(family=key), registry), registry, watch)
+            if watch:
+                notice("warn", "The data of this link are not kept here any more.", "Nothing was run.")
+            else:
+                own_data.ask(visit, registry)
         return
     seat = f"{session()}/{key}"
     if _was_stopped(visit):
@@ -73,11 +80,11 @@ def lab(key: str) -> None:
     made = plan(visit.spec, registry)
 
     with boundary(key, "page"):
-        _head(family, made, registry)
+        _head(family, made, registry, watch)
     links.show_mended(visit.mended)
     with boundary(key, "question"):
         for_class.question(visit)
-    left, right = st.columns(COLUMNS, gap="medium")
+    left, right = (st.container(), None) if watch else st.columns(COLUMNS, gap="medium")
     error = visit.error if isinstance(visit.error, ConfigError) else _refusal(job)
     with left:
         vacant = _nothing(visit, job)  # then no room is kept: what is said stands in the stage's place
@@ -90,11 +97,12 @@ def lab(key: str) -> None:
     if answered:  # what was drawn on the stage moves there first, then the rest of the page is drawn anew
         with host, boundary(key, "stage"):
             _stage(visit, made, registry)
-    with right, boundary(key, "controls"), late.panel(partial(links.heard, visit)):
-        panel.draw(visit, made, registry, error)
+    if right is not None:
+        with right, boundary(key, "controls"), late.panel(partial(links.heard, visit)):
+            panel.draw(visit, made, registry, error)
     links.tell(visit)
     over = job.wait(QUICK)  # asked once: a run that ends while the rest is drawn has the page drawn once more
-    refused = error is None and _refusal(job) is not None
+    refused = right is not None and error is None and _refusal(job) is not None
     if _was_stopped(visit) or refused or _nothing(visit, job) != vacant:
         visit.again = True
         st.rerun()  # the controls are drawn: draw them again with where it stopped, or with what was refused
@@ -110,9 +118,10 @@ def lab(key: str) -> None:
         status.draw(engine, visit, made, job, seat, over)
     shown: Job | None = visit.shown
     if shown is not None and shown.run is not None:
-        with below, boundary(key, "link"), st.container(horizontal=True, gap="small"):
-            copy_link(take_away.full_link(engine, shown.run), key=f"{key}:copy-link")
-            keys.draw(kind(made.space), key=f"{key} keys")
+        if not watch:
+            with below, boundary(key, "link"), st.container(horizontal=True, gap="small"):
+                copy_link(take_away.full_link(engine, shown.run), key=f"{key}:copy-link")
+                keys.draw(kind(made.space), key=f"{key} keys")
         heading("What this run shows")
         tabs.draw(engine, visit, made, shown, seat)
 
@@ -148,7 +157,12 @@ def _nothing(visit: Visit, job: Job) -> bool:
     return job.over and job.run is None and visit.shown is None
 
 
-def _head(family: Family, made: Plan | None, registry: Registry) -> None:
+def _head(family: Family, made: Plan | None, registry: Registry, watch: bool = False) -> None:
+    if watch:
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            st.title(plain(family.title), anchor=False, width="content")
+            embed.whole_page(f"{family.key} whole")
+        return
     left, right = st.columns(COLUMNS, gap="medium", vertical_alignment="center")
     with left:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):

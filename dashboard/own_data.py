@@ -53,7 +53,7 @@ def button(visit: Visit, made: Plan, registry: Registry) -> None:
 
 def how_long() -> str:
     """How data are kept, in a sentence or two."""
-    held = store.settings()
+    held = store.uploads()
     return (
         f"This host keeps them until {plural(round(held.days), 'day')} after they were last opened; should its "
         f"{number(held.most_bytes / 1e6)} MB for everybody's data be full, what was opened longest ago goes first. "

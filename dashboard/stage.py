@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from dashboard.exports import export
 from ebm_plugins import moments, starts, views
 from ebm_plugins.palette import LIGHT
 from ebm_plugins.records import Run
@@ -25,7 +24,7 @@ BEHIND = 300  # data rows drawn under the states
 PATTERNS = 6
 PLANE_FPS, CELL_FPS = 32, 5
 
-__all__ = ["export", "kind", "legend", "payload", "stage_key"]
+__all__ = ["kind", "legend", "payload", "stage_key"]
 
 
 def payload(run: Run) -> dict[str, Any]:

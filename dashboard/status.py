@@ -10,10 +10,10 @@ import streamlit as st
 from dashboard import boundary, links
 from dashboard.controls import number, words
 from dashboard.fragments import fragment
-from dashboard.job import FAILED, QUEUED, REFUSED, SILENT, Job
+from dashboard.job import FAILED, QUEUED, REFUSED, SILENT, BusyError, Job, WorkerError
 from dashboard.jobs import Engine
 from dashboard.links import Visit
-from dashboard.notices import code, notice, plain, powers, small
+from dashboard.notices import code, notice, plain, plural, powers, small
 from dashboard.plot import figure
 from ebm_plugins import ConfigError, PluginError, curves, moments, starts
 from ebm_plugins.plans import Plan, broken_datasets
@@ -100,6 +100,15 @@ def nothing_to_run(family: Family, registry: Registry, error: ConfigError) -> No
 
 def _failed(engine: Engine, visit: Visit, job: Job) -> None:
     error = job.error
+    if isinstance(error, BusyError):
+        notice("warn", "Not begun.", plain(boundary.sentence(error)), key=f"{visit.family} verdict")
+        st.button(
+            "Try again",
+            icon=":material/refresh:",
+            on_click=lambda: engine.forget(job),
+            key=f"{visit.family} again",
+        )
+        return
     if isinstance(error, LimitError):
         notice("bad", "Too large to run here.", too_large(error), key=f"{visit.family} verdict")
         return
@@ -109,15 +118,23 @@ def _failed(engine: Engine, visit: Visit, job: Job) -> None:
         return
     if job.state == SILENT:
         part = PHASES.get(job.phase, job.phase or "train").lower()
-        boundary.stopped(visit.family, part, f"{error} It was given up.", job.trace)
+        boundary.stopped(visit.family, part, f"{error} It was ended.", job.trace)
+    elif isinstance(error, WorkerError):
+        notice(
+            "bad",
+            "The run was lost.",
+            f"{plain(str(error))} Everything else still works.",
+            key=f"{visit.family} verdict",
+        )
     elif error is not None:
         boundary.show(error, visit.family, job.phase or "train", job.trace)
-    st.button(
-        "Try again",
-        icon=":material/refresh:",
-        on_click=lambda: engine.forget(job),
-        key=f"{visit.family} again",
-    )
+    if not visit.room.watch:
+        st.button(
+            "Try again",
+            icon=":material/refresh:",
+            on_click=lambda: engine.forget(job),
+            key=f"{visit.family} again",
+        )
 
 
 def too_large(error: LimitError) -> str:
@@ -140,14 +157,18 @@ def _running(engine: Engine, visit: Visit, made: Plan, job: Job, seat: str) -> N
 def _progress(engine: Engine, visit: Visit, made: Plan, job: Job, seat: str) -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.markdown(f"**{headline(job, made)}**", width="content")
-        st.button(
-            "Stop", icon=":material/stop:", key=f"{visit.family} stop", disabled=job.phase not in ("train", "sample"),
-            on_click=_stop, args=(engine, visit, job, seat), help="End here and keep what there is.",
-        )  # fmt: skip
+        if not visit.room.watch:
+            st.button(
+                "Stop", icon=":material/stop:", key=f"{visit.family} stop", disabled=job.phase not in ("train", "sample"),
+                on_click=_stop, args=(engine, visit, job, seat), help="End here and keep what there is.",
+            )  # fmt: skip
     st.progress(min(1.0, job.step / job.total) if job.total else 0.0)
-    small(
-        f"{time_left(job.left)} Stop keeps what has been {'learned' if job.phase == 'train' else 'sampled'}."
-    )
+    if job.state == QUEUED:
+        lost = engine.status()["engine"] == "lost"
+        small("The engine does not answer; it is tried again." if lost else "It begins by itself.")
+        return
+    kept = f" Stop keeps what has been {'learned' if job.phase == 'train' else 'sampled'}."
+    small(time_left(job.left) + ("" if visit.room.watch else kept))
     values = {name: series for name, series in job.metrics.items() if len(series) > 1}
     if job.phase == "train" and values:
         name = next(iter(values))
@@ -173,13 +194,22 @@ def unit(config: Any) -> tuple[str, int]:
 def headline(job: Job, made: Plan) -> str:
     """'Training, epoch 34 of 120'."""
     if job.state == QUEUED:
-        return "Waiting for other runs to end"
+        return queued(job)
     phase = PHASES.get(job.phase, "Starting")
     if job.phase not in ("train", "sample"):
         return phase
     config = made.train_config if job.phase == "train" else made.sample_config
     of = f" of {number(moments.reached(config, job.total))}" if job.total else ""
     return f"{phase}, {unit(config)[0]} {number(moments.reached(config, job.step))}{of}"
+
+
+def queued(job: Job) -> str:
+    """'Waiting: 3 runs begin before this one'."""
+    if job.place is None:
+        return "Starting"
+    if job.place == 0:
+        return "Waiting: this run is next"
+    return f"Waiting: {plural(job.place, 'run')} {'begins' if job.place == 1 else 'begin'} before this one"
 
 
 def time_left(seconds: float | None) -> str:
@@ -207,10 +237,11 @@ def _stopped(engine: Engine, visit: Visit, made: Plan, job: Job) -> None:
         border=True, horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
     ):
         st.markdown(f":gray[:material/info:] **Stopped:** {' and '.join(parts)}.", width="content")
-        st.button(
-            "Continue", icon=":material/play_arrow:", key=f"{visit.family} continue", on_click=proceed,
-            args=(visit, engine), help="Run on to the end that the controls ask for.",
-        )  # fmt: skip
+        if not visit.room.watch:
+            st.button(
+                "Continue", icon=":material/play_arrow:", key=f"{visit.family} continue", on_click=proceed,
+                args=(visit, engine), help="Run on to the end that the controls ask for.",
+            )  # fmt: skip
 
 
 def proceed(visit: Visit, engine: Engine) -> None:

@@ -17,8 +17,8 @@ from dashboard.plot import save_picture
 from ebm_plugins import framed, link, report_page, takeaway
 from ebm_plugins.records import Run
 from ebm_plugins.registry import Registry
-from ebm_plugins.runs import environment_tag, result_digest, spec_digest
-from ebm_plugins.stamps import stamp
+from ebm_plugins.runs import result_digest, spec_digest
+from ebm_plugins.stamps import environment_of, stamp
 
 
 def draw(engine: Engine, visit: Visit, run: Run) -> None:
@@ -85,7 +85,7 @@ def draw(engine: Engine, visit: Visit, run: Run) -> None:
     st.markdown(
         f"Spec {code(spec_digest(run.spec, engine.registry), 80)}  \n"
         f"Result {code(kept.of(run, result_digest), 80)}  \n"
-        f"Environment {code(environment_tag())}"
+        f"Environment {code(environment_of(run))}"
     )
     small("The first is equal everywhere; the second wherever the environment is.")
 

@@ -9,22 +9,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from dashboard import headers
+
 if TYPE_CHECKING:
     from starlette.requests import Request
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 FOREVER = "public, max-age=31536000, immutable"
-HEADERS = {
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "strict-origin-when-cross-origin",
-    "x-frame-options": "SAMEORIGIN",
-    "permissions-policy": "camera=(), geolocation=(), microphone=()",
-}
 
 
 @cache
@@ -51,10 +45,10 @@ def _plotly_bytes(zipped: bool) -> bytes:
 def _plotly(request: Request) -> Response:
     """The script, gzipped (once, then kept) for whoever takes that."""
     zipped = "gzip" in request.headers.get("accept-encoding", "")
-    headers = {"cache-control": FOREVER, "vary": "accept-encoding"}
+    answer = {"cache-control": FOREVER, "vary": "accept-encoding"}
     if zipped:
-        headers["content-encoding"] = "gzip"
-    return Response(_plotly_bytes(zipped), media_type="text/javascript", headers=headers)
+        answer["content-encoding"] = "gzip"
+    return Response(_plotly_bytes(zipped), media_type="text/javascript", headers=answer)
 
 
 _modules: dict[str, bytes] = {}
@@ -96,32 +90,14 @@ def _health(_request: Request) -> Response:
 
 def routes() -> list[BaseRoute]:
     """What the app serves beside Streamlit's own."""
-    return [Route(plotly_url(), _plotly), Route("/ebm.{name}.js", _module), Route("/health", _health)]
+    from dashboard import api
 
-
-class _Headers:
-    """Adds :data:`HEADERS` to every HTTP answer that does not set them itself."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
-            await send(message)
-
-        await self.app(scope, receive, with_headers)
+    own = [Route(plotly_url(), _plotly), Route("/ebm.{name}.js", _module), Route("/health", _health)]
+    return [*own, *api.routes()]
 
 
 def middleware() -> list[Middleware]:
     """What every answer passes through."""
     from dashboard.head import Head
 
-    return [Middleware(_Headers), Middleware(Head)]
+    return [Middleware(headers.Headers, ancestors=headers.frame_ancestors()), Middleware(Head)]

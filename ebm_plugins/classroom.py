@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ebm_plugins.config import knobs
@@ -24,6 +24,7 @@ MOST = 500  # characters of a question, and of an answer
 MOST_NAMES = 60  # of controls in one list
 CONTROLS = ("preset", "data", "sampler", "start", "seed")  # beside train.NAME and sample.NAME
 PARTS = ("verdict", "truth", "training", "diagnostics", "figures", "studies", "learn", "take-it-away")
+WATCHED = ("verdict", "truth")  # the parts that stay where the reader can only watch
 GROUPS = ("train", "sample", "all")
 Pairs = Iterable[tuple[str, str]]
 
@@ -31,22 +32,25 @@ Pairs = Iterable[tuple[str, str]]
 @dataclass(frozen=True)
 class Classroom:
     """What a link says to its reader. ``hide`` and ``lock`` are names of controls as links have them; ``hide`` may
-    also name parts of the page. What is hidden is held, too: nobody would see it change."""
+    also name parts of the page. What is hidden is held, too: nobody would see it change.
+
+    ``watch`` is no part of the link: it says that the page is one for watching, where nothing can be changed."""
 
     lesson: str = ""
     ask: str = ""
     answer: str = ""
     hide: tuple[str, ...] = ()
     lock: tuple[str, ...] = ()
+    watch: bool = False
 
     def hides(self, name: str) -> bool:
         """Whether this control, or this part of the page, is not shown."""
-        return name in self.hide
+        return name in self.hide or (self.watch and name not in WATCHED)
 
     def holds(self, name: str) -> bool:
         """Whether this control cannot be changed. A preset would change all of them, another sampler its settings."""
         held = (*self.hide, *self.lock)
-        if name in held:
+        if self.watch or name in held:
             return True
         if name == "preset":
             return any(one not in PARTS for one in held)
@@ -54,7 +58,7 @@ class Classroom:
 
     def breach(self, before: RunSpec, after: RunSpec) -> str:
         """The first held control in which two resolved specs differ, or an empty string."""
-        held = [*self.hide, *self.lock, *(["sampler"] if self.holds("sampler") else [])]
+        held = [*self.hide, *self.lock, *(["sampler"] if replace(self, watch=False).holds("sampler") else [])]
         return next((name for name in held if _value(before, name) != _value(after, name)), "")
 
     def pairs(self) -> list[tuple[str, str]]:

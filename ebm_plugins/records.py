@@ -349,7 +349,8 @@ class Run:
     ``truth`` is the exact answer beside it and ``field`` the energy on a grid of the plane (see
     :mod:`ebm_plugins.exact`), ``report`` the diagnostics, ``verdict`` what they mean in a sentence. ``space`` is
     the space of the states; ``free`` (dim,) says which coordinates moved, None meaning all. ``stationary`` is False
-    where only the last states are draws, each frame before being of a density of its own.
+    where only the last states are draws, each frame before being of a density of its own. ``stamp`` is what a link says
+    of it, written where it was made (see :mod:`ebm_plugins.stamps`); empty for one that was made in this process.
     """
 
     spec: RunSpec
@@ -368,6 +369,7 @@ class Run:
     exactness: str = "asymptotic"
     notes: tuple[str, ...] = ()
     stationary: bool = True
+    stamp: str = ""
 
 
 @dataclass(frozen=True)

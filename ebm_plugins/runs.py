@@ -15,8 +15,11 @@ import numpy as np
 from ebm_plugins import digests, starts
 from ebm_plugins.conclusions import compare, conclude
 from ebm_plugins.keeping import (
+    MAX_CHAINS,
+    MAX_FRAMES,
     MAX_PROPOSED,
     MAX_STATES,
+    TRACE_BYTES,
     Frames,
     MetricLog,
     TrainingLog,
@@ -37,11 +40,13 @@ UNTIMED_SNAPSHOTS = 300
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What one run may take. ``updates`` is states × steps × coordinates of sampling."""
+    """What one run may take. ``updates`` is states × steps × coordinates of sampling, ``memory`` the bytes of what it
+    keeps (states, frames, traces)."""
 
     seconds: float = 120.0
     updates: float = 2e9
     snapshots: int = 20_000
+    memory: float = 1e9
 
 
 class LimitError(ConfigError):
@@ -210,6 +215,10 @@ def _refuse_too_large(made: Plan, limits: Limits) -> None:
         message = f"at most {limits.updates:.1e} state updates (states × steps × coordinates)"
         raise LimitError("sample.steps", message, f"{asked:.1e}: ask for fewer steps or states")
     snapshots = length_of(config)
+    kept = kept_bytes(n, made.space.dim, snapshots or UNTIMED_SNAPSHOTS)
+    if kept > limits.memory:
+        message = f"at most {limits.memory / 1e6:,.0f} MB of states"
+        raise LimitError("start.n", message, f"{kept / 1e6:,.0f} MB: ask for fewer states")
     if snapshots is not None and made.spec.sample_stop is None and snapshots > limits.snapshots:
         every = -(-snapshots * int(getattr(config, "every", 1)) // limits.snapshots)
         advice = "ask for fewer steps"
@@ -218,6 +227,14 @@ def _refuse_too_large(made: Plan, limits: Limits) -> None:
         raise LimitError(
             "sample.every", f"at most {limits.snapshots} snapshots", f"{snapshots} snapshots: {advice}"
         )
+
+
+def kept_bytes(n: int, dim: int, snapshots: int) -> float:
+    """About how much a run of ``n`` states in ``dim`` coordinates holds at its end: start, states, a proposal and a copy
+    in float64, the frames, and the traces of some chains."""
+    frames = min(MAX_FRAMES, snapshots + 1) * min(n, MAX_STATES) * dim * 8.0
+    traces = min(TRACE_BYTES, 4.0 * (snapshots + 1) * min(n, MAX_CHAINS) * dim)
+    return 4.0 * n * dim * 8.0 + frames + traces
 
 
 def _train(made: Plan, rng: Any, limits: Limits, deadline: float, stop: Any, notes: list[str]) -> Any:
@@ -385,3 +402,8 @@ def _where_it_stopped(spec: RunSpec, training: Training, sampling: Sampling) -> 
     if not sampling.finished and spec.sample_stop is None:
         spec = replace(spec, sample_stop=len(sampling.energies) - 1)
     return spec
+
+
+def check_limits(made: Plan, limits: Limits) -> None:
+    """Raise LimitError for a run that cannot fit, as :func:`execute` does before it starts."""
+    _refuse_too_large(made, limits)

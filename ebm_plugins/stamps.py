@@ -46,12 +46,20 @@ class Comparison:
 
 
 def stamp(run: Run) -> str:
-    """The part of a link's ``v`` behind the spec digest: result digest, environment, energy, its error, TV."""
+    """The part of a link's ``v`` behind the spec digest: result digest, environment, energy, its error, TV. Of a run
+    that was made elsewhere it is what was written there."""
+    if run.stamp:
+        return run.stamp
     energy, error = mean_energy(run)
     numbers = (energy, error, _total_variation(run))
     return "_".join(
         [result_digest(run)[:16], environment_tag(), *("" if n is None else f"{n:.6g}" for n in numbers)]
     )
+
+
+def environment_of(run: Run) -> str:
+    """The tag of the environment that a run was made in."""
+    return run.stamp.split("_")[1] if run.stamp else environment_tag()
 
 
 def read_stamp(v: str) -> Stamp | None:
@@ -76,7 +84,7 @@ def compare(given: Stamp, run: Run, registry: Registry) -> Comparison:
         )
     if not given.result:
         return Comparison("unknown", "The same settings.", "The link does not say what came out.")
-    if given.environment == environment_tag():
+    if given.environment == environment_of(run):
         if given.result == result_digest(run)[:16]:
             return Comparison(
                 "same",

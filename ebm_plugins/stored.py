@@ -52,7 +52,7 @@ def missing(key: str) -> bool:
         space_of(key)
     except ConfigError:
         return False
-    return not store.has(digest_of(key))
+    return not store.uploads().has(digest_of(key))
 
 
 def load(key: str) -> Data:
@@ -81,14 +81,14 @@ def content_of(x: Array, space: Space) -> tuple[str, bytes]:
 def keep(x: Array, space: Space) -> str:
     """Keep rows ``x`` (n, dim) of ``space``; returns their key."""
     key, content = content_of(x, space)
-    store.put(content)
+    store.uploads().put(content)
     return key
 
 
 @lru_cache(maxsize=8)
 def _load(key: str) -> Data:
     space = space_of(key)
-    content = store.get(digest_of(key))
+    content = store.uploads().get(digest_of(key))
     if content is None:
         wanted = "data that are kept on this machine; give the file that they came from again"
         raise GoneError("data", wanted, f"{key[:24]}…, which are not here (any more)")

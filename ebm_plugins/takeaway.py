@@ -43,8 +43,8 @@ else:
 
 DATA = """DATA = "{name}"  # the rows that it learns from: download them too, and put them beside this script
 held = Path(__file__).with_name(DATA)
-if not store.has("{digest}") and held.exists():
-    store.put(held.read_bytes())
+if not store.uploads().has("{digest}") and held.exists():
+    store.uploads().put(held.read_bytes())
 
 """
 

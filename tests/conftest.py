@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 os.environ.setdefault(
     "OPENBLAS_NUM_THREADS", "1"
 )  # for the processes that tests start; ours: see _one_thread
+os.environ["EBM_STORE"] = tempfile.mkdtemp(prefix="ebm-store-")  # nothing of the user's is read or written
 START_SECONDS = 90
 
 
@@ -42,6 +44,13 @@ def _one_thread() -> None:
     from ebm_plugins import blas
 
     blas.one_thread()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _store_of_its_own() -> Iterator[None]:
+    folder = os.environ["EBM_STORE"]
+    yield
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -80,7 +89,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Se
             process = subprocess.Popen(
                 [python, "-P", "-m", "streamlit", "run", app, *settings],
                 cwd=ROOT,
-                env=os.environ | {"PYTHONUNBUFFERED": "1"} | (env or {}),
+                env=_elsewhere() | {"PYTHONUNBUFFERED": "1"} | (env or {}),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -125,6 +134,11 @@ def browser() -> Iterator[Browser]:
         chromium = playwright.chromium.launch(executable_path=executable, args=quiet)
         yield chromium
         chromium.close()
+
+
+def _elsewhere() -> dict[str, str]:
+    """This environment, without the cluster that tests of pages have in their own process."""
+    return {name: value for name, value in os.environ.items() if name != "EBM_DASK_ADDRESS"}
 
 
 def _free_port() -> int:

@@ -191,10 +191,10 @@ def test_a_key_that_lies_about_its_space_is_refused() -> None:
     for kind in ("grid4x4", "grey4x4", "vectors3", "grid1x2"):
         with pytest.raises(ConfigError):
             stored.load(f"stored:{kind}:{digest}")
-    garbage = store.put(b"not an array")
+    garbage = store.uploads().put(b"not an array")
     with pytest.raises(ConfigError, match="npy"):
         stored.load(f"stored:plane:{garbage}")
-    gaps = store.put(arrays.npy(np.full((3, 2), np.nan)))
+    gaps = store.uploads().put(arrays.npy(np.full((3, 2), np.nan)))
     with pytest.raises(ConfigError, match="finite"):
         stored.load(f"stored:plane:{gaps}")
 
@@ -210,7 +210,7 @@ def test_a_link_runs_its_data_and_says_when_they_are_gone(registry) -> None:
     assert runs.spec_digest(spec, registry) != runs.spec_digest(
         RunSpec(**{**spec.as_dict(), "dataset": other, "start": spec.start}), registry
     )
-    (store.settings().folder / stored.digest_of(key)).unlink()
+    (Path(store.uploads().url) / stored.digest_of(key)).unlink()
     stored._load.cache_clear()
     assert stored.missing(key)
     with pytest.raises(stored.GoneError, match="give the file"):

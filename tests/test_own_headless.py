@@ -30,7 +30,7 @@ def spec(registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunSpec:
 
 
 def empty_the_store() -> None:
-    for path in store.settings().folder.iterdir():
+    for path in Path(store.uploads().url).iterdir():
         path.unlink()
     stored._load.cache_clear()
 
@@ -82,7 +82,7 @@ def test_the_script_takes_the_data_that_lie_beside_it(spec, registry, tmp_path: 
 def test_the_download_of_the_data_is_recognised_too(spec, registry) -> None:
     made = runs.run(spec, registry)
     name, content = takeaway.data_file(made)
-    assert store.put(content) == stored.digest_of(spec.dataset)
+    assert store.uploads().put(content) == stored.digest_of(spec.dataset)
     again = own.recognise(read([(name, content)]), spec.dataset)
     assert again is not None
     assert (again.x == made.data.x).all()

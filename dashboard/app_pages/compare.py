@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 import streamlit as st
 
 from dashboard import boundary as boundaries
-from dashboard import controls, jobs, late, links
+from dashboard import controls, embed, jobs, late, links
 from dashboard.addresses import page_of
 from dashboard.app_pages import compare_charts, same_data
 from dashboard.app_pages.compare_charts import Entry, short
@@ -70,7 +70,10 @@ def compare(registry: Registry) -> None:
         answers = spelt(len(registry.families)).lower()
         st.markdown(f"# One question, {answers} {'answer' if len(registry.families) == 1 else 'answers'}")
         st.markdown("How do you learn from, and sample, $p(x) = e^{-E(x)}/Z$ without ever computing $Z$?")
-        unification(registry)
+        if embed.is_embedded():
+            embed.whole_page("compare whole")
+        else:
+            unification(registry)
     st.space("large")
     with boundary("compare", "contest"):
         _contest(registry)
@@ -133,7 +136,8 @@ def _contest(registry: Registry) -> None:
     fitting, refused = contests.candidates(contest.base, registry)
     names = {key: short(title) for key, title in fitting.items()}
     with late.panel(partial(links.heard, made)):
-        _controls(made, contest, registry, names, refused)
+        if not embed.is_embedded():
+            _controls(made, contest, registry, names, refused)
         contest = made.contest or contest
         engine = jobs.engine()
         running = _started(engine, contest, registry)
@@ -146,7 +150,7 @@ def _contest(registry: Registry) -> None:
             with grid.cell(), boundary(rival.key, "panel"):
                 _panel(made, contest, engine, rival)
         outcome = st.container()
-        if made.trial is not None:
+        if made.trial is not None and not embed.is_embedded():
             st.space("large")
             with boundary("compare", "same data"):
                 same_data.draw(made.trial, contest, engine, partial(try_out, made, registry))
@@ -303,6 +307,8 @@ def _panel(made: Visit, contest: Contest, engine: Engine, rival: Rival) -> None:
         return
     st.markdown(f"{ICONS.get(verdict.status, ICONS['info'])} **{plain_head(verdict.head)}**")
     small(verdict.text)
+    if embed.is_embedded():
+        return
     run = spent.run.spec
     query = dict(parse_qsl(urlsplit(link.write(run, registry)).query, keep_blank_values=True))
     st.page_link(
@@ -327,6 +333,9 @@ def _settings(made: Visit, contest: Contest, registry: Registry, key: str, value
         :SHOWN
     ]
     shown = ", ".join(f"{k.title} {controls.number(values.get(k.name, k.default))}" for k in named)
+    if embed.is_embedded():
+        small(plain(shown or "Its own settings"))
+        return
     with st.popover(
         shown or "Settings", icon=":material/tune:", type="tertiary", key=f"compare.{key}.settings"
     ):
@@ -338,9 +347,11 @@ def _failed(engine: Engine, key: str, job: Job) -> None:
     if isinstance(job.error, ConfigError):
         notice("bad", "Not run.", f"{code(job.error.field)}: {plain(boundaries.sentence(job.error))}")
     elif job.state == SILENT:
-        boundaries.stopped(key, job.phase or "sample", f"{job.error} It was given up.", job.trace)
+        boundaries.stopped(key, job.phase or "sample", f"{job.error} It was ended.", job.trace)
     elif job.error is not None:
         boundaries.show(job.error, key, job.phase or "sample", job.trace)
+    if embed.is_embedded():
+        return
     st.button(
         "Try again",
         icon=":material/refresh:",

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import streamlit as st
 
+from dashboard import embed
 from dashboard.app_pages import home_address
 from dashboard.app_pages.gallery import gallery
 from dashboard.app_pages.home_address import Ignored
@@ -32,7 +33,11 @@ TENS = ["Twenty", "Thirty", "Forty", "Fifty", "Sixty", "Seventy", "Eighty", "Nin
 
 
 def home(registry: Registry) -> None:
-    """The page."""
+    """The page. Where it is embedded, the wells alone: they move in the browser."""
+    if embed.is_embedded():
+        embed.whole_page("home whole")
+        fragment(alive)
+        return
     fragment(alive)
     st.space("large")
     with boundary("home", "cost"):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
-from dashboard import jobs
+from dashboard import embed, jobs
 from dashboard.addresses import page_of
 from dashboard.app_pages.conformance import conformance
 from dashboard.boundary import boundary
@@ -49,8 +49,11 @@ class Brought:
 
 
 def plugins(registry: Registry, engine: Engine | None = None) -> None:
-    """The page. ``engine`` runs the conformance checks: the app's own, unless another is given."""
+    """The page. ``engine`` runs the conformance checks: the app's own, unless another is given. Where it is embedded
+    there are none."""
     st.markdown("# Plugins")
+    if embed.is_embedded():
+        embed.whole_page("plugins whole")
     st.markdown(
         "A plugin brings families, samplers or datasets. Each gets its page and its place in every choice by itself; "
         "one that is broken is left out, and costs nobody else anything."
@@ -65,6 +68,8 @@ def plugins(registry: Registry, engine: Engine | None = None) -> None:
     for brought in providers(registry):
         installed(brought)
     small(plain(allow_list(os.environ.get(ALLOW_VARIABLE))))
+    if embed.is_embedded():
+        return
     st.space("medium")
     with boundary("plugins", "conformance"):
         conformance(engine or jobs.engine())

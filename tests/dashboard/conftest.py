@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,27 @@ from dashboard_tools import open_page, settled  # noqa: E402
 RENAMED = "ebm_test_three_families"
 
 Open = Callable[..., AppTest]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cluster() -> Iterator[None]:
+    """A Dask cluster in this very process, at the address that engines are told of: what tests replace or count here
+    is what its workers see. Worker processes, and what ends them, have tests of their own (tests/hosting). Some workers
+    more than elsewhere, since a thread that a test hangs up cannot be ended."""
+    from distributed import LocalCluster
+
+    with LocalCluster(
+        n_workers=6, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0", silence_logs=50
+    ) as made:
+        os.environ["EBM_DASK_ADDRESS"] = made.scheduler_address
+        yield
+        del os.environ["EBM_DASK_ADDRESS"]
+
+
+@pytest.fixture
+def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store in which nothing is yet."""
+    monkeypatch.setenv("EBM_STORE", str(tmp_path / "store"))
 
 
 @pytest.fixture

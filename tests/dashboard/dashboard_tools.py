@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
@@ -40,3 +42,30 @@ def settled(at: AppTest, seconds: float = 60) -> AppTest:
         time.sleep(0.1)
         at.run()
     return at
+
+
+class Answer(NamedTuple):
+    """What an app answered."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def ask(app: Any, path: str, query: str = "", headers: Mapping[str, str] | None = None) -> Answer:
+    """One GET request of an ASGI app, without a server."""
+    said: list[dict[str, Any]] = []
+    scope = {
+        "type": "http", "method": "GET", "path": path, "query_string": query.encode(), "client": ("192.0.2.7", 1),
+        "headers": [(k.lower().encode(), v.encode("latin-1")) for k, v in (headers or {}).items()],
+    }  # fmt: skip
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        said.append(message)
+
+    asyncio.run(app(scope, receive, send))
+    found = {k.decode(): v.decode() for k, v in said[0]["headers"]}
+    return Answer(said[0]["status"], found, b"".join(m.get("body", b"") for m in said[1:]))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from dataclasses import replace
 
 import pytest
 
-from dashboard.job import DONE, FAILED, LEFT, QUEUED, REFUSED, SILENT, STOPPED
+from dashboard import work
+from dashboard.job import DONE, FAILED, LEFT, QUEUED, REFUSED, RUNNING, STOPPED
 from dashboard.jobs import Engine
 from ebm_plugins import registry as registries
 from ebm_plugins import runs, starts
@@ -21,8 +21,22 @@ SPEC = RunSpec(family="bulbs", dataset="lamps", sample={"steps": 30}, start=star
 
 
 @pytest.fixture
-def engine(three):
-    return Engine(registries.load(discover=False), silence=60)
+def made(three, own_store):
+    """``made(**options)`` is an engine with the three families that lets go of its cluster in the end."""
+    found = []
+
+    def make(**options):
+        found.append(Engine(registries.load(discover=False), **options))
+        return found[-1]
+
+    yield make
+    for one in found:
+        one.close()
+
+
+@pytest.fixture
+def engine(made):
+    return made(silence=60)
 
 
 @pytest.fixture
@@ -31,6 +45,13 @@ def waits(three):
     gate = sys.modules[FAMILIES].OPEN
     yield gate
     gate.set()
+
+
+def until(true, seconds=20):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.005)
 
 
 def finished(job, seconds=30):
@@ -72,6 +93,8 @@ def test_stop_keeps_what_was_learned_and_continue_gives_the_same_bits(engine, wa
     while (job.phase != phase or job.step < 3) and time.monotonic() < end:
         time.sleep(0.0005)
     engine.stop(job, "a")
+    while phase not in work.wanted.values() and time.monotonic() < end:
+        time.sleep(0.005)  # the worker is told behind our back
     waits.set()
     finished(job)
     assert job.state == STOPPED
@@ -99,17 +122,6 @@ def test_a_stop_leaves_the_others_who_wait_alone(engine):
     assert job.run.training.count == 30
 
 
-def test_a_silent_run_is_given_up_with_its_stack_and_the_next_runs_go_on(three):
-    engine = Engine(registries.load(discover=False), silence=0.6, slots=1)
-    job = engine.submit(RunSpec(family="hangs", dataset="lamps"), "a")
-    waiting = engine.submit(SPEC, "b")
-    finished(job, 10)
-    assert job.state == SILENT
-    assert "hanging" in job.trace
-    assert "sleep" in job.trace
-    assert finished(waiting).state == DONE
-
-
 def test_a_plugin_that_raises_costs_its_own_run_only(engine):
     job = finished(engine.submit(RunSpec(family="raises", dataset="lamps"), "a"))
     assert job.state == FAILED
@@ -126,8 +138,8 @@ def test_what_training_refuses_is_named_by_its_control(engine):
     assert job.error.field == "train.pick"
 
 
-def test_a_run_that_cannot_fit_is_refused_before_it_starts(three):
-    engine = Engine(registries.load(discover=False), limits=runs.Limits(updates=1000))
+def test_a_run_that_cannot_fit_is_refused_before_it_starts(made):
+    engine = made(limits=runs.Limits(updates=1000))
     job = finished(engine.submit(SPEC, "a"))
     assert job.state == REFUSED
     assert isinstance(job.error, runs.LimitError)
@@ -139,31 +151,32 @@ def test_a_run_that_nobody_waits_for_ends(engine):
     job = engine.submit(slow, "a")
     engine.submit(SPEC, "a")
     assert job.state == LEFT
-    job.thread.join(5)
-    assert not job.thread.is_alive()
+    end = time.monotonic() + 5
+    while engine.dispatcher.running and time.monotonic() < end:
+        time.sleep(0.02)
+    assert len(engine.dispatcher.running) <= 1, "the run that was left goes on"
     again = engine.submit(slow, "a")
     assert again is not job
     engine.leave("a")
     assert again.state == LEFT
 
 
-def test_no_more_runs_than_slots_and_first_come_first_served(three):
-    engine = Engine(registries.load(discover=False), slots=1)
-    order = []
-    many = [
-        engine.submit(replace(SPEC, seed=s, train={"epochs": 2, "seconds": 0.02}), str(s)) for s in range(4)
-    ]
+def test_no_more_runs_than_slots_and_first_come_first_served(made):
+    engine = made(slots=1)
+    specs = [replace(SPEC, seed=s, train={"epochs": 2, "seconds": 0.1}) for s in range(4)]
+    many = [engine.submit(specs[0], "0")]
+    until(lambda: many[0].state == RUNNING)
+    many += [engine.submit(spec, str(spec.seed)) for spec in specs[1:]]
     assert [j.state for j in many[1:]] == [QUEUED] * 3
-    for job in many:
-        threading.Thread(target=lambda j=job: (j.wait(20), order.append(j.spec.seed)), daemon=True).start()
+    until(lambda: [j.place for j in many[1:]] == [0, 1, 2])
     for job in many:
         finished(job)
     ended = [j.ended for j in many]
     assert ended == sorted(ended)
 
 
-def test_finished_runs_are_kept_up_to_a_size(three):
-    engine = Engine(registries.load(discover=False), room=1)
+def test_finished_runs_are_kept_up_to_a_size(made):
+    engine = made(room=1)
     first = finished(engine.submit(SPEC, "a"))
     second = finished(engine.submit(replace(SPEC, seed=1), "a"))  # the first has lost its seat
     assert engine.submit(replace(SPEC, seed=1), "a") is second

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dashboard import stage
+from dashboard import exports, stage
 from dashboard.plot import KINDS, envelope
 from ebm_plugins import starts, views
 from ebm_plugins.spaces import BinaryGrid, Plane, Space, Vectors
@@ -83,7 +83,7 @@ def test_every_space_gets_a_stage_and_a_figure(name: str) -> None:
     header = envelope.pack(payload)
     assert b"NaN" not in header[:4000]
     assert len(header) < 1_500_000
-    figure = stage.export(run)
+    figure = exports.export(run)
     assert len(figure.frames) >= 1
     assert figure.layout.updatemenus[0].buttons[0].method == "animate"
     figure.to_json()
@@ -128,7 +128,7 @@ def test_a_run_that_diverged_is_drawn_as_far_as_it_went(name: str) -> None:
     payload = stage.payload(broken)
     assert payload["diverged"] == len(frames) - 1
     assert np.isfinite(payload.get("box", [0.0])).all()
-    stage.export(broken)
+    exports.export(broken)
 
 
 def test_a_crowd_that_flew_off_leaves_the_window_where_it_began() -> None:

@@ -1,0 +1,244 @@
+"""Between the engine and the cluster: one thread hands jobs to workers, hears of them, and ends what must end.
+
+It knows tickets (a job's attempt at one worker) and not what jobs are. At most one job a worker is handed over, so that
+a worker that dies takes nobody else along, and a job that had not begun when its worker died is handed over again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from dashboard import work
+from dashboard.cluster import Cluster, EngineError
+from dashboard.job import Job
+
+log = logging.getLogger(__name__)
+TICK = 0.2  # seconds between looks at the clock
+PATIENCE = 2.0  # seconds that a job that was told to end has for it
+COUNTING = 2.0  # seconds between two questions for the number of workers
+MEMORY_TOPIC = "worker-restart-memory"  # on which a nanny tells of a worker that it has ended
+
+
+@dataclass(eq=False)
+class Attempt:
+    """A job at a worker. ``worker`` is its address, empty until it has begun; ``leave_by`` is when it must have ended."""
+
+    job: Job
+    ticket: str
+    future: Any = None
+    worker: str = ""
+    leave_by: float = 0.0
+    killed: bool = False
+
+    @property
+    def begun(self) -> bool:
+        """Whether its worker has said so."""
+        return bool(self.worker)
+
+
+class Owner(Protocol):
+    """What the engine is to its dispatcher. All of it is called in the dispatcher's thread."""
+
+    def next_attempt(self, running: list[Job], most: int) -> Attempt | None: ...
+    def heard(self, attempt: Attempt, event: dict[str, Any]) -> None: ...
+    def received(self, attempt: Attempt, receipt: dict[str, Any]) -> None: ...
+    def died(self, attempt: Attempt, why: str) -> None: ...
+    def lost(self, attempt: Attempt) -> None: ...
+    def ticked(self, attempts: list[Attempt]) -> None: ...
+
+
+class Dispatcher:
+    """The thread and its books. It is started by the first :meth:`wake`."""
+
+    def __init__(self, cluster: Cluster, owner: Owner, most: int | None = None) -> None:
+        self.cluster, self.owner, self.most = cluster, owner, most
+        self.running: dict[str, Attempt] = {}
+        self.wants = False  # whether anything waits
+        self.state = "idle"
+        self.killed = 0
+        self._inbox: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+        self._errands = ThreadPoolExecutor(4, thread_name_prefix="errands")
+        self._memory: dict[str, float] = {}  # worker → bytes, of those that were ended for it
+        self._counted, self.slots = 0.0, 0
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+
+    # For the engine, from any thread --------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """Something has changed: look."""
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._loop, daemon=True, name="dispatcher")
+                self._thread.start()
+        self._inbox.put(("wake", None))
+
+    def ask(self, attempt: Attempt, what: str) -> None:
+        """Tell a job to end a phase, or (``work.LEAVE``) to end; one that does not heed that is killed."""
+        if what == work.LEAVE:
+            attempt.leave_by = time.monotonic() + PATIENCE
+        self._errands.submit(self._asked, attempt, what)
+
+    def kill(self, attempt: Attempt) -> None:
+        """End the worker that this job is at, whatever it does."""
+        if not attempt.killed:
+            attempt.killed = True
+            self.killed += 1
+            self._errands.submit(self._killed, attempt)
+
+    def stack(self, attempt: Attempt) -> str:
+        """Where the job is now, as far as its worker says within a second."""
+        return str(self._on_worker(attempt, work.stack, attempt.ticket) or "")
+
+    def close(self) -> None:
+        """Let go of the cluster. Only tests do: a server's ends with its process."""
+        self._inbox.put(("close", None))
+        if self._thread is not None:
+            self._thread.join(10)
+        self.cluster.drop()
+
+    # The thread -----------------------------------------------------------------------------------------------
+
+    def _loop(self) -> None:
+        while True:
+            try:
+                what, item = self._inbox.get(timeout=TICK)
+            except queue.Empty:
+                what, item = "tick", None
+            if what == "close":
+                return
+            try:
+                self._take(what, item)
+                if self.running or self.wants:
+                    self._look()
+            except Exception:  # a fault of ours: the next job is not to suffer from it
+                log.exception("The dispatcher stumbled")
+
+    def _take(self, what: str, item: Any) -> None:
+        if what == "event":
+            speaking = self.running.get(str(item.get("ticket")))
+            if speaking is not None:
+                if item["what"] == "begun":
+                    speaking.worker = str(item["worker"])
+                self.owner.heard(speaking, item)
+        elif what == "memory":
+            self._memory[str(item.get("worker"))] = float(item.get("rss", 0))
+        elif what == "done":
+            ended: Attempt = item[0]
+            if self.running.get(ended.ticket) is ended:
+                self._ended(ended, item[1], item[2])
+
+    def _ended(self, attempt: Attempt, receipt: dict[str, Any] | None, error: BaseException | None) -> None:
+        del self.running[attempt.ticket]
+        if receipt is not None:
+            self.owner.received(attempt, receipt)
+        elif attempt.killed or (attempt.begun and type(error).__name__ == "KilledWorker"):
+            taken = self._memory.pop(attempt.worker, 0.0)
+            used = f" It had taken {taken / 1e6:,.0f} MB." if taken else ""
+            self.owner.died(attempt, f"The worker process that computed it has ended.{used}")
+        else:  # its worker died before it began, or the whole engine is gone: another one takes it
+            self.owner.lost(attempt)
+
+    def _look(self) -> None:
+        if self.cluster.begun and not self.cluster.connected:
+            self._engine_lost()
+        attempts = list(self.running.values())
+        now = time.monotonic()
+        for attempt in attempts:
+            if attempt.leave_by and now > attempt.leave_by:
+                self.kill(attempt)
+        self.owner.ticked(attempts)
+        if self.wants:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        try:
+            if not self.cluster.begun:
+                self.state = "starting"
+                self._subscribe()
+            if time.monotonic() - self._counted > COUNTING:
+                self.slots, self._counted = self.cluster.workers(), time.monotonic()
+            client = self.cluster.client()
+        except EngineError as error:
+            if self.state != "lost":
+                log.warning("%s", error)
+            self.state = "lost"
+            return
+        self.state = "ready"
+        slots = self.slots if self.most is None else min(self.most, self.slots)
+        while len(self.running) < slots:
+            attempt = self.owner.next_attempt([a.job for a in self.running.values()], slots)
+            if attempt is None:
+                return
+            self.running[attempt.ticket] = attempt
+            request = json.dumps({**attempt.job.request, "ticket": attempt.ticket})
+            attempt.future = client.submit(work.perform, request, key=attempt.ticket, pure=False)
+            attempt.future.add_done_callback(lambda future, a=attempt: self._done(a, future))
+
+    def _subscribe(self) -> None:
+        client = self.cluster.client()
+        client.subscribe_topic(work.TOPIC, lambda event: self._inbox.put(("event", event[1])))
+        client.subscribe_topic(MEMORY_TOPIC, lambda event: self._inbox.put(("memory", event[1])))
+
+    def _done(self, attempt: Attempt, future: Any) -> None:
+        """In a thread of the client's: what a future ended with."""
+        receipt, error = None, None
+        try:
+            receipt = future.result(timeout=10)
+        except BaseException as raised:
+            error = raised
+        self._inbox.put(("done", (attempt, receipt, error)))
+
+    def _engine_lost(self) -> None:
+        """The scheduler is gone, and its workers with it: what ran there is handed over to the next one."""
+        self.state = "lost"
+        attempts = list(self.running.values())
+        self.running.clear()
+        self.cluster.drop()
+        self._counted = 0.0
+        for attempt in attempts:
+            self.owner.lost(attempt)
+
+    # Errands, each in a thread of its own, since a scheduler that is gone does not answer ---------------------
+
+    def _on_worker(
+        self, attempt: Attempt, function: Callable[..., Any], *args: Any, nanny: bool = False
+    ) -> Any:
+        if not attempt.begun or not self.cluster.connected:
+            return None
+        client = self.cluster.client()
+        with contextlib.suppress(Exception):  # the worker, or all of the engine, may be gone by now
+            answer = client.sync(
+                client._run,
+                function,
+                *args,
+                workers=[attempt.worker],
+                nanny=nanny,
+                on_error="ignore",
+                callback_timeout=2,
+            )
+            return next(iter(answer.values()), None)
+        return None
+
+    def _asked(self, attempt: Attempt, what: str) -> None:
+        end = time.monotonic() + PATIENCE
+        while self.running.get(attempt.ticket) is attempt and time.monotonic() < end:
+            if self._on_worker(attempt, work.want, attempt.ticket, what):
+                return
+            time.sleep(0.05)  # it has not begun yet
+
+    def _killed(self, attempt: Attempt) -> None:
+        if attempt.begun:
+            self._on_worker(attempt, work.kill, nanny=True)
+        elif attempt.future is not None:
+            with contextlib.suppress(Exception):
+                attempt.future.cancel(force=True)
