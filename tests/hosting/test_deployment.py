@@ -241,3 +241,16 @@ def test_the_pins_are_within_the_ranges() -> None:
         name = wanted.name.lower()
         assert name in pins, f"{name} is not pinned in requirements.txt"
         assert wanted.specifier.contains(pins[name]), f"{name}=={pins[name]} is not {wanted.specifier}"
+
+
+def test_the_settings_table_is_that_of_the_program() -> None:
+    """docs/hosting.md names every setting with its default and meaning (but for what depends on the machine)."""
+    from dashboard.limits import table
+
+    text = (ROOT / "docs" / "hosting.md").read_text()
+    for name, default, about in table():
+        row = next((line for line in text.splitlines() if line.startswith(f"| `{name}` |")), None)
+        assert row is not None, f"docs/hosting.md has no row for {name}"
+        assert about in row
+        if name != "EBM_WORKERS":  # one a core, up to four
+            assert f"| `{default}` |" in row or not default, row
