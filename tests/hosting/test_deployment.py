@@ -115,6 +115,25 @@ def test_the_commands_are_ones_that_dask_takes(compose: dict[str, Any]) -> None:
             assert context.params["dashboard_address"].startswith("127.0.0.1:")
 
 
+def test_dask_is_set_as_for_workers_of_our_own(compose: dict[str, Any]) -> None:
+    """The variables that the scheduler and the workers are given say what dashboard/cluster.py says of its own."""
+    cluster = pytest.importorskip("dashboard.cluster", reason="runs are threads of the server here")
+    import dask
+
+    given: dict[str, str] = {}
+    for service in compose["services"].values():
+        given |= {k: v for k, v in service.get("environment", {}).items() if k.startswith("DASK_")}
+    said = dask.config.collect_env(given)
+    assert given
+    for key, value in cluster.SETTINGS.items():
+        assert dask.config.get(key, default=value, config=said) == value, key
+    for key in ("scheduler.allowed-failures", "worker.memory.spill", "worker.memory.terminate"):
+        assert dask.config.get(f"distributed.{key}", default=None, config=said) is not None, key
+    workers = [s for s in compose["services"].values() if s.get("command", [])[:2] == ["dask", "worker"]]
+    assert workers
+    assert all("--preload=dashboard.worker_setup" in one["command"] for one in workers)
+
+
 def test_every_setting_of_streamlit_exists(
     compose: dict[str, Any], dockerfile: list[tuple[str, str]]
 ) -> None:
@@ -222,3 +241,16 @@ def test_the_pins_are_within_the_ranges() -> None:
         name = wanted.name.lower()
         assert name in pins, f"{name} is not pinned in requirements.txt"
         assert wanted.specifier.contains(pins[name]), f"{name}=={pins[name]} is not {wanted.specifier}"
+
+
+def test_the_settings_table_is_that_of_the_program() -> None:
+    """docs/hosting.md names every setting with its default and meaning (but for what depends on the machine)."""
+    from dashboard.limits import table
+
+    text = (ROOT / "docs" / "hosting.md").read_text()
+    for name, default, about in table():
+        row = next((line for line in text.splitlines() if line.startswith(f"| `{name}` |")), None)
+        assert row is not None, f"docs/hosting.md has no row for {name}"
+        assert about in row
+        if name != "EBM_WORKERS":  # one a core, up to four
+            assert f"| `{default}` |" in row or not default, row

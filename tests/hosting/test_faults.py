@@ -71,15 +71,15 @@ def test_processes_are_found_by_their_parents() -> None:
     inner = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])"
     child = subprocess.Popen([sys.executable, "-c", inner])
     try:
-        me = read(child.pid)
-        assert me is not None
-        assert me.resident > 1e6
         below: list[Any] = []
         deadline = time.monotonic() + 10
         while not any("sleep(60)" in p.command for p in below) and time.monotonic() < deadline:
             time.sleep(0.05)
             below = descendants(child.pid)
         assert [p.parent for p in below] == [child.pid]
+        me = read(child.pid)
+        assert me is not None
+        assert me.resident > 1e6
         assert faults.kill(below[0])
         assert wait_gone(below, 10) == []
         assert not faults.kill(below[0])
