@@ -21,7 +21,7 @@ from uuid import uuid4
 
 import streamlit as st
 
-from dashboard import asking, shelf, waiting, work
+from dashboard import asking, logs, shelf, waiting, work
 from dashboard.cluster import Cluster
 from dashboard.dispatch import Attempt, Dispatcher
 from dashboard.job import (
@@ -33,7 +33,6 @@ from dashboard.job import (
     RUNNING,
     SILENT,
     STOPPED,
-    BusyError,
     Job,
     WorkerError,
     error_of,
@@ -77,6 +76,7 @@ class Engine:
         self.silence = self.settings.run_silence if silence is None else silence
         self.limits = limits or self.settings.run
         self.counts: Counter[str] = Counter()  # of outcomes: computed, loaded, shared, failed …
+        self.spent = 0.0  # seconds of workers
         self.name = uuid4().hex[:8]
         self.dispatcher = Dispatcher(Cluster(self.settings, address), self, slots)
         self._lock = threading.RLock()
@@ -182,6 +182,7 @@ class Engine:
                 "queued": float(len(self._waiting)),
                 "held": float(sum(states.values())),
                 "killed": float(self.dispatcher.killed),
+                "seconds": self.spent,
                 **{name: float(self.counts[name]) for name in OUTCOMES},
             }
 
@@ -195,14 +196,14 @@ class Engine:
     def _asked(self, key: str, seat: str, make: Callable[[], Job]) -> Job:
         with self._lock:
             job = self._jobs.get(key)
-            if job is not None and job.state == REFUSED and isinstance(job.error, BusyError):
+            if job is not None and waiting.was_turned_away(job):
                 job = None
             if job is None or job.state == LEFT:
                 job = make()
                 job.visitor, job.number = seat.partition("/")[0], next(self._numbers)
                 job.request |= {"registry": self.name, "limits": asdict(self.limits)}
                 self._jobs[key] = job
-                if (refusal := self._too_many(job)) is None:
+                if (refusal := waiting.too_many(job, self._waiting, self.settings)) is None:
                     self._shelf.look_up(job, self._looked_up)
                 else:
                     self._end(job, REFUSED, refusal)
@@ -211,17 +212,6 @@ class Engine:
             self._sit(seat, job)
             self._jobs.move_to_end(key)
             return job
-
-    def _too_many(self, job: Job) -> BusyError | None:
-        mine = sum(other.visitor == job.visitor for other in self._waiting)
-        limits = self.settings
-        if job.visitor not in waiting.BEHIND and mine >= limits.waiting_per_visitor:
-            most = f"at most {limits.waiting_per_visitor} runs of one visitor that wait"
-            return BusyError("runs", most, f"one more than the {mine} that wait already: let some end first")
-        if len(self._waiting) >= limits.waiting_in_all:
-            most = f"at most {limits.waiting_in_all} runs that wait"
-            return BusyError("runs", most, "one more: this host is busy, so try again in a minute")
-        return None
 
     def _looked_up(self, job: Job, found: bool) -> None:
         """In a thread of the shelf's: whether the job's result is stored, and was read."""
@@ -258,6 +248,9 @@ class Engine:
         with self._lock:
             job.state, job.error, job.ended, job.place = state, error, time.monotonic(), None
             self.counts[state] += 1
+            self.spent += 0.0 if job.found else job.seconds
+            about = {"kind": str(job.request.get("kind")), "family": job.spec.family if job.spec else None}
+            logs.event("run ended", state=state, seconds=job.seconds, stored=job.found, **about)
             self._attempts.pop(job.key, None)
             if job in self._waiting:
                 self._waiting.remove(job)
@@ -299,6 +292,9 @@ class Engine:
             attempt = Attempt(job, f"{self.name}:{job.key[:16]}:{job.attempt}:{uuid4().hex[:6]}")
             self._attempts[job.key] = attempt
             self.counts["computed"] += 1
+            logs.event(
+                "run begun", kind=str(job.request["kind"]), family=job.spec.family if job.spec else None
+            )
             self._set_places()
             return attempt
 

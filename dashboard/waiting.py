@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from itertools import count
 
-from dashboard.job import Job
+from dashboard.job import BusyError, Job
+from dashboard.limits import Settings
 
 BEHIND = frozenset({"warm", "gallery"})  # visitors of our own, who come after all others
 
@@ -24,6 +25,23 @@ def in_turn(waiting: Iterable[Job], running: Iterable[Job]) -> list[Job]:
         ranked.append(((job.visitor in BEHIND, busy[job.visitor], next(arrival)), job))
         busy[job.visitor] += 1
     return [job for _, job in sorted(ranked, key=lambda pair: pair[0])]
+
+
+def too_many(job: Job, waiting: Sequence[Job], limits: Settings) -> BusyError | None:
+    """Why a new job may not wait, if it may not: its visitor's share of the list is full, or all of it."""
+    mine = sum(other.visitor == job.visitor for other in waiting)
+    if job.visitor not in BEHIND and mine >= limits.waiting_per_visitor:
+        most = f"at most {limits.waiting_per_visitor} runs of one visitor that wait"
+        return BusyError("runs", most, f"one more than the {mine} that wait already: let some end first")
+    if len(waiting) >= limits.waiting_in_all:
+        most = f"at most {limits.waiting_in_all} runs that wait"
+        return BusyError("runs", most, "one more: this host is busy, so try again in a minute")
+    return None
+
+
+def was_turned_away(job: Job) -> bool:
+    """Whether a job was refused by :func:`too_many`: it may be asked for again."""
+    return isinstance(job.error, BusyError)
 
 
 def next_job(
