@@ -176,7 +176,8 @@ class Store:
         gone = place.drop(going)
         dead = self._dead(place, files, kept={file.name for file in entries} - gone, gone=gone)
         place.remove(dead)
-        return len(gone), total - sum(file.size for file in files if file.name in gone | dead)
+        went = gone | dead
+        return len(gone), total - sum(file.size for file in files if file.name in went)
 
     def _dead(self, place: Place, files: list[places.File], kept: set[str], gone: set[str]) -> set[str]:
         """The names that are none, or whose content went or was not there when ``files`` were listed."""

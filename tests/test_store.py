@@ -231,6 +231,13 @@ def test_a_full_store_never_holds_more_than_its_limit_and_one_entry(held: Store)
     assert limited.get(digest) == content
 
 
+def test_small_entries_pass_the_limit_by_one_at_most(held: Store) -> None:
+    limited = Store(held.url, 10_000, 30)
+    for n in range(300):
+        limited.put(b"%04d" % n * 25)
+        assert sum(file.size for file in places.at(held.url).files()) <= 10_000
+
+
 def test_names_go_with_their_content(held: Store) -> None:
     old, new = held.put(b"old"), held.put(b"new")
     held.name(KEY, old, {})
@@ -398,6 +405,21 @@ def test_one_that_comes_back_while_the_store_is_emptied_stays(monkeypatch: pytes
     assert held.evict() == 1
     assert held.get(old) == b"old"
     assert held.get(older) is None
+
+
+def test_one_that_comes_back_at_the_last_moment_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = store.uploads()
+    old = held.put(b"old")
+    age(held, old, 40)
+    plain = os.rename
+
+    def meanwhile(path: str, aside: str) -> None:
+        held.put(b"old")
+        plain(path, aside)
+
+    monkeypatch.setattr(os, "rename", meanwhile)
+    assert held.evict() == 0
+    assert held.get(old) == b"old"
 
 
 def test_settings_that_are_no_numbers_count_as_not_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,7 +35,7 @@ def test_a_dozen_runs_while_what_computes_them_is_killed(registry: Any, tmp_path
 
 
 def test_what_was_stored_opens_on_a_new_server(registry: Any, tmp_path: Path) -> None:
-    """After kill -9 and a start with the same store, a copied link opens as the same run."""
+    """After kill -9 and a start with the same store, the arrays are there and a copied link opens as the same run."""
     with served(tmp_path) as server:
 
         async def tell() -> list[str]:
@@ -46,7 +46,7 @@ def test_what_was_stored_opens_on_a_new_server(registry: Any, tmp_path: Path) ->
             server.kill()
             assert server.left() == []
             server.start()
-            return await faults.lost(course, outcomes)
+            return await faults.lost(course, outcomes, registry)
 
         assert asyncio.run(tell()) == []
 

@@ -27,12 +27,12 @@ import click as cli
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
 
 from processes import cluster_of, kill, workers_of
-from served import Served, served
+from served import Served, served, status
 from streamlit_client import Gone, Page, visit
 
 from ebm_plugins import link
 from ebm_plugins.registry import Registry, load
-from ebm_plugins.runs import result_digest, run
+from ebm_plugins.runs import result_digest, run, spec_digest
 from ebm_plugins.stamps import read_stamp
 
 KILLS = ("one worker", "all workers", "scheduler", "server")
@@ -177,11 +177,17 @@ def wrong(outcomes: list[Outcome], registry: Registry, most: int | None = None) 
     return found
 
 
-async def lost(course: Course, outcomes: list[Outcome]) -> list[str]:
-    """Of the runs that ended well, those whose copied link does not open as the same run on the server started anew."""
+async def lost(course: Course, outcomes: list[Outcome], registry: Registry) -> list[str]:
+    """Of the runs that ended well, those that the server started anew does not have stored (it is asked for the arrays
+    by their digest, for which it computes nothing), or whose copied link does not open there as the same run."""
     found = []
     for one in outcomes:
         if one.state != "done":
+            continue
+        digest = spec_digest(link.parse(one.asked, registry)[0], registry)
+        answer = await asyncio.to_thread(status, course.server.port, f"/api/v1/runs/{digest}.npz")
+        if answer != 200:
+            found.append(f"{one.asked}: expected its stored arrays, got status {answer}")
             continue
         address = "/" + one.link.split("/", 3)[3]
         try:
@@ -267,7 +273,7 @@ def main(runs: int, visitors: int, every: int, check: int, what: tuple[str, ...]
             if stopped:
                 course.impossible += [f"{p.command[:80]} outlived its server" for p in stopped]
             server.start()
-            return course, await lost(course, course.outcomes)
+            return course, await lost(course, course.outcomes, registry)
 
         course, gone = asyncio.run(all_of_it())
         server.stop()

@@ -283,6 +283,7 @@ def main(
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             own = stack.enter_context(served(Path(folder)))
             url, pid = own.url, own.pid
+            say("The server is warm." if own.warm() else "The server is not warm after two minutes.")
         figures = asyncio.run(soak(url.rstrip("/"), pid, visitors, minutes, every, pool_seconds, seed))
     text = table(figures)
     print(text)

@@ -44,7 +44,7 @@ class Served:
     def start(self) -> None:
         """Start it and wait until it answers. Raises RuntimeError with its log when it does not."""
         settings = ("--server.headless=true", "--server.address=127.0.0.1", f"--server.port={self.port}")
-        log = self.store.parent / f"server-{self.port}.log"
+        log = self.log
         with log.open("ab") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "streamlit", "run", "dashboard", *settings, *self.options],
@@ -56,6 +56,18 @@ class Served:
             if not self.pid or time.monotonic() > deadline:
                 raise RuntimeError(f"The dashboard did not start. Its log ends:\n{log.read_text()[-3000:]}")
             time.sleep(0.1)
+
+    @property
+    def log(self) -> Path:
+        """Where what it says is written."""
+        return self.store.parent / f"server-{self.port}.log"
+
+    def warm(self, seconds: float = 120.0) -> bool:
+        """Wait until it has done what the first visitors would wait for; False when it has not by then."""
+        deadline = time.monotonic() + seconds
+        while "Warm after" not in self.log.read_text(errors="replace") and time.monotonic() < deadline:
+            time.sleep(0.2)
+        return time.monotonic() < deadline
 
     def note(self) -> list[Process]:
         """What runs below it now; it is remembered, so that :meth:`left` finds it when its parent is gone."""
