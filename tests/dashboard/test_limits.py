@@ -79,11 +79,3 @@ def test_a_setting_that_there_is_not_stops_the_server_by_name(tmp_path: Path) ->
     done = asked(tmp_path, "from dashboard.limits import settings; settings()")
     assert done.returncode != 0
     assert "run_secnods" in done.stderr
-
-
-def test_every_setting_is_in_the_docs() -> None:
-    page = (ROOT / "docs" / "hosting.md").read_text(encoding="utf-8")
-    for name, default, about in limits.table():
-        row = next((line for line in page.splitlines() if line.startswith(f"| `{name}` |")), "")
-        assert about in row, f"docs/hosting.md has no row of {name} that says: {about}"
-        assert f"| {default} |" in row or name == "EBM_WORKERS", f"{name}: its default is {default}"
