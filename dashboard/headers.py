@@ -102,8 +102,7 @@ def security(ancestors: tuple[str, ...]) -> dict[str, str]:
         "referrer-policy": "same-origin",
         "permissions-policy": ", ".join(f"{name}=()" for name in PERMISSIONS),
     }
-    named: dict[tuple[str, ...], str] = {(SELF,): "SAMEORIGIN", (NONE,): "DENY"}
-    older = named.get(ancestors)
+    older = {SELF: "SAMEORIGIN", NONE: "DENY"}.get(" ".join(ancestors))
     return found | ({"x-frame-options": older} if older else {})  # it cannot name other origins
 
 
