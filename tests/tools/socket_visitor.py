@@ -14,9 +14,10 @@ from websockets.sync.client import connect
 
 @dataclass
 class Page:
-    """What one run of a page sent: its Markdown, its exceptions, and how long it took."""
+    """What one run of a page sent: its Markdown (and which of it may hold HTML), its exceptions, how long it took."""
 
     texts: list[str] = field(default_factory=list)
+    html: list[str] = field(default_factory=list)
     exceptions: list[str] = field(default_factory=list)
     seconds: float = 0.0
     status: int = -1
@@ -31,12 +32,9 @@ class Visitor:
     """One session."""
 
     def __init__(self, url: str) -> None:
-        self._socket: Any = connect(
-            url.replace("http", "ws", 1) + "/_stcore/stream",
-            max_size=None,
-            subprotocols=["streamlit"],
-            proxy=None,
-        )
+        address = url.replace("http", "ws", 1) + "/_stcore/stream"
+        self._connection = connect(address, max_size=None, subprotocols=["streamlit"], proxy=None)
+        self._socket: Any = self._connection.__enter__()
 
     def open(self, path: str, query: str, seconds: float = 60.0) -> Page:
         """Follow an address to the end of the page's script."""
@@ -56,6 +54,10 @@ class Visitor:
                     page.exceptions.append(f"{element.exception.type}: {element.exception.message}")
                 elif which == "markdown":
                     page.texts.append(element.markdown.body)
+                    if element.markdown.allow_html:
+                        page.html.append(element.markdown.body)
+                elif which == "html":
+                    page.html.append(element.html.body)
             elif kind == "script_finished" and answer.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN:
                 if answer.script_finished == ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY:
                     continue
@@ -64,4 +66,4 @@ class Visitor:
 
     def leave(self) -> None:
         """Close the tab."""
-        self._socket.close()
+        self._connection.__exit__(None, None, None)
