@@ -40,15 +40,15 @@ class Shelf:
 
     def run_bytes(self, key: str) -> bytes | None:
         """The stored run of a spec digest; None where there is none, or other code made it."""
-        named = store.results().named(key)
-        raw = store.results().get(named[0]) if named is not None else None
-        if named is None or raw is None:
+        found = store.results().found(key)
+        if found is None:
             return None
+        _, note, raw = found
         try:
             plan = plans.plan(RunSpec.from_dict(results.part(raw, "spec")), self.registry)
         except (packing.PackingError, ConfigError, PluginError):
             return None
-        return raw if named[1].get("code") == results.code_of(plan, self.registry) else None
+        return raw if note.get("code") == results.code_of(plan, self.registry) else None
 
     def _guarded(self, read: Callable[[Job], bool], job: Job, then: Then) -> None:
         try:

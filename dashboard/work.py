@@ -257,9 +257,8 @@ def publish(raw: bytes, name: str = "", note: dict[str, Any] | None = None) -> d
 
 def stored(name: str, code: str) -> bytes | None:
     """The bytes under a name, if this code made them."""
-    kept = store.results()
-    found = kept.named(name)
-    return kept.get(found[0]) if found is not None and found[1].get("code") == code else None
+    found = store.results().found(name)
+    return found[2] if found is not None and found[1].get("code") == code else None
 
 
 def _kept(run: Run, registry: Registry, code: str) -> dict[str, Any]:
