@@ -19,8 +19,7 @@ from ebm_plugins.tables import Table
 
 COUNT = 1000 if os.environ.get("EBM_SLOW") else 120
 SEED = 8
-SECONDS = 2.0  # each, in processor time of the reading process: a busy machine takes longer by the clock
-PARQUET = 4.0  # by the clock, where a process of its own starts pyarrow
+SECONDS = 2.0  # each, of processor time, with that of the process that reads Parquet: a busy machine's clock runs on
 # MB above an idle reader: the largest table (4 million numbers as float64, 32 MB) held three times over (as text, as
 # numbers, scaled), 64 MB for one picture of 16 million pixels in four bands.
 MEMORY = 3 * 32 + 64
@@ -32,16 +31,19 @@ READER = """
     from ebm_plugins.files import read
     for name in ("csv", "npy", "npz", "png", "gif", "jpg", "bmp", "parquet"):
         t.used(read([(f"a.{name}", mutations.honest()[name])]))
+    def spent():
+        others = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return time.process_time() + others.ru_utime + others.ru_stime
     idle = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     found = []
     for done, name, raw in mutations.uploads(int(sys.argv[1]), int(sys.argv[2])):
-        began, clock = time.process_time(), time.monotonic()
+        began = spent()
         try:
             outcome = t.outcome(name, raw)
         except BaseException:
             outcome = traceback.format_exc()[-1500:]
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        found.append([done, outcome, time.process_time() - began, time.monotonic() - clock, (peak - idle) / 1024])
+        found.append([done, outcome, spent() - began, (peak - idle) / 1024])
     print(json.dumps(found))
 """
 
@@ -102,13 +104,11 @@ def test_tampered_files_are_read_or_refused_in_words(tmp_path: Path, root: Path)
     assert 0.05 < share < 0.6  # or the mutations are too wild, or too tame, to test anything
     slowest = max(found, key=lambda one: one[2])
     assert slowest[2] <= SECONDS, slowest
-    longest = max(found, key=lambda one: one[3])
-    assert longest[3] <= PARQUET, longest
     print(
-        f"{COUNT} files: {share:.0%} read; slowest {slowest[2]:.2f} s of processor ({slowest[0]}); peak {found[-1][4]:.0f} MB"
+        f"{COUNT} files: {share:.0%} read; slowest {slowest[2]:.2f} s of processor ({slowest[0]}); peak {found[-1][3]:.0f} MB"
     )
-    assert found[-1][4] <= MEMORY, max(
-        zip([0, *[f[4] for f in found]], found, strict=False), key=lambda p: p[1][4] - p[0]
+    assert found[-1][3] <= MEMORY, max(
+        zip([0, *[f[3] for f in found]], found, strict=False), key=lambda p: p[1][3] - p[0]
     )
     left = [p for p in tmp_path.rglob("*") if p.is_file() and (tmp_path / "store") not in p.parents]
     assert not left

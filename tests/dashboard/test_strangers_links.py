@@ -26,19 +26,25 @@ CALLS, VISITS = (10_000, 10_000) if SLOW else (400, 60)
 PAGES = ("", "compare", "plugins")
 INJECTED = ("<script>", "onerror", "javascript:")
 SEED = 20_261
+RUN = 16.0  # MB of a run of at most 10⁶ updates (EBM_RUN_UPDATES): frames in float64, traces, and a copy on its way
 KEPT = 16.0  # MB of finished runs that the server keeps (EBM_KEPT_MB)
 EACH = (
     2e-3  # MB that a query may leave: two links of 1 kB in caches; a leak of one parsed spec is above 10 kB
 )
 NOISE = 24.0  # MB: arenas that malloc keeps for the 40 threads of the pool, 0.5 MB each
-SESSION = 25  # links that one visitor follows
 
 
 @pytest.fixture(scope="module")
 def home(serve: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> api_server.Home:
     folder = tmp_path_factory.mktemp("strangers")
     return api_server.start(
-        serve, folder, EBM_API_RUNS="2", EBM_API_PATIENCE="0.5", EBM_RUN_SECONDS="3", EBM_KEPT_MB=f"{KEPT:g}"
+        serve,
+        folder,
+        EBM_API_RUNS="2",
+        EBM_API_PATIENCE="0.5",
+        EBM_RUN_SECONDS="3",
+        EBM_RUN_UPDATES="1e6",
+        EBM_KEPT_MB=f"{KEPT:g}",
     )
 
 
@@ -69,13 +75,13 @@ def test_hostile_queries_are_answered_by_the_json_routes(home: api_server.Home, 
         else:
             assert set(answer) == {"field", "expected", "got"}
             assert answer["got"].isprintable()
-    assert sum(statuses[s] for s in (200, 202, 429)) > CALLS * 0.7, statuses
+    assert statuses[400] < CALLS * 0.2, statuses
     assert mended > CALLS / 10
-    _held(home, before, CALLS, times)
+    _held(home, before, CALLS, times, runs=2)
 
 
 def test_hostile_queries_show_pages_without_a_traceback(home: api_server.Home, registry: Registry) -> None:
-    """Visitors of 25 links each, on every page. Of a page nothing is said to have stopped, and nothing is an exception."""
+    """One visitor who edits the address again and again, on every page. Of a page nothing is said to have stopped, and nothing is an exception."""
     for page in (*PAGES, *registry.families):  # the first look at each imports and learns
         visitor = socket_visitor.Visitor(home.server.url)
         visitor.open(page, "")
@@ -85,9 +91,6 @@ def test_hostile_queries_show_pages_without_a_traceback(home: api_server.Home, r
     visitor = socket_visitor.Visitor(home.server.url)
     for number, (page, query) in enumerate(hostile_links.links(SEED + 1, VISITS, registry, PAGES)):
         before.look(number / VISITS)
-        if number % SESSION == SESSION - 1:
-            visitor.leave()
-            visitor = socket_visitor.Visitor(home.server.url)
         shown = visitor.open(page, query)
         times.append(shown.seconds)
         assert shown.status == 0, (page, query[:300])
@@ -98,7 +101,7 @@ def test_hostile_queries_show_pages_without_a_traceback(home: api_server.Home, r
         named += "in the link" in shown.text
     visitor.leave()
     assert named > VISITS / 4
-    _held(home, before, VISITS, times)
+    _held(home, before, VISITS, times, runs=2 + len(registry.families))
 
 
 class Before:
@@ -119,15 +122,15 @@ class Before:
         return float(np.median(self._held))
 
 
-def _held(home: api_server.Home, before: Before, count: int, times: list[float]) -> None:
-    """Quick, no larger than it may be, and nothing written."""
+def _held(home: api_server.Home, before: Before, count: int, times: list[float], runs: int) -> None:
+    """Quick, no larger than it may be (``runs`` are at work or on the visitor's pages), and nothing written."""
     p95, most = float(np.quantile(times, 0.95)), max(times)
     grown = home.rss() - before.rss
     figures = f"{count} queries: median {1e3 * np.median(times):.0f} ms, p95 {1e3 * p95:.0f} ms, largest {most:.2f} s; {grown:+.1f} MB of {before.rss:.0f}"
     print(figures)
     assert p95 <= 1.0, figures
     assert most <= 5.0, figures
-    assert grown <= KEPT + NOISE + EACH * count, figures
+    assert grown <= KEPT + runs * RUN + NOISE + EACH * count, figures
     assert home.files() == before.files
     log = home.log()
     assert "Traceback" not in log, log[log.index("Traceback") - 500 :][:3000]

@@ -7,7 +7,7 @@ from typing import Any
 
 from dashboard.job import Job
 from dashboard.jobs import Engine
-from ebm_plugins import takeaway
+from ebm_plugins import runs, takeaway
 from ebm_plugins.records import Run
 
 
@@ -44,3 +44,7 @@ def complete() -> None:
                 Engine.__init__.__kwdefaults__ or {}
             )  # what the environment says elsewhere
             usual["room"] = 1e6 * float(os.environ.get("EBM_KEPT_MB", "256"))
+            seconds, updates = (
+                float(os.environ.get(f"EBM_RUN_{n}", v)) for n, v in (("SECONDS", 120), ("UPDATES", 2e9))
+            )
+            usual["limits"] = runs.Limits(seconds=seconds, updates=updates)
