@@ -26,6 +26,7 @@ from ebm_plugins.truth import states_of
 MOST_UNITS = 20  # of the smaller layer, for sums over all its states
 BLOCK = 4096  # states summed at a time
 STEEPEST = 600.0  # of the powers of e that are multiplied in float64
+MOST_FOLDS = 3  # eight factors a logarithm: beyond, a call costs more than it saves
 
 
 class Machine(NamedTuple):
@@ -168,23 +169,29 @@ def pseudo_log_likelihood(params: Params, x: Array) -> float:
     """
     m, x = machine(params), np.asarray(x, dtype=float)
     steepest = min(max(float(np.abs(m.weights).max(initial=0)), 1.0), STEEPEST)
-    folds = int(np.log2(STEEPEST / steepest))  # so that no product overflows
-    spare = -m.weights.shape[1] % 2**folds
-    weights = np.pad(np.clip(m.weights, -STEEPEST, STEEPEST), ((0, 0), (0, spare)))
-    heard = np.pad(signal(m, x) + m.hidden_bias, ((0, 0), (0, spare)))
+    folds = min(MOST_FOLDS, int(np.log2(STEEPEST / steepest)))  # so that no product overflows
+
+    def in_parts(a: Array) -> Array:
+        """(2^folds, rows, H/2^folds) of (rows, H): the factors that are multiplied stand over each other."""
+        padded = np.pad(a, ((0, 0), (0, -a.shape[1] % 2**folds)))
+        return np.ascontiguousarray(padded.reshape(len(a), 2**folds, -1).swapaxes(0, 1))
+
+    weights, heard = in_parts(np.clip(m.weights, -STEEPEST, STEEPEST)), in_parts(signal(m, x) + m.hidden_bias)
     with np.errstate(over="ignore"):
         p, q = 1 / (1 + np.exp(-heard)), 1 / (1 + np.exp(heard))
-    up, down = np.exp(weights), np.exp(-weights)
+    turned = np.stack([np.exp(weights), np.exp(-weights)])  # by what a cell is
+    on = (x > 0.5).astype(np.intp)
     factors, total = np.empty_like(p), np.zeros(len(x))
     for i in range(x.shape[1]):
-        np.multiply(p, np.where(x[:, i, None] > 0.5, down[i], up[i]), out=factors)
+        np.take(turned[:, :, i].swapaxes(0, 1), on[:, i], axis=1, out=factors, mode="clip")
+        factors *= p
         factors += q
         product = factors
-        for _ in range(folds):
-            half = product.shape[1] // 2
-            product = np.multiply(product[:, :half], product[:, half:], out=product[:, :half])
+        while len(product) > 1:
+            half = len(product) // 2
+            product = np.multiply(product[:half], product[half:], out=product[:half])
         change = 1 - 2 * x[:, i]
-        total -= softplus(change * m.visible_bias[i] + np.log(product).sum(axis=1))
+        total -= softplus(change * m.visible_bias[i] + np.log(product[0]).sum(axis=1))
     return float(total.mean())
 
 
