@@ -32,8 +32,8 @@ def summable(params: Params) -> bool:
 
 
 def log_z(params: Params, rng: Rng) -> float:
-    """log Z, exactly where it is cheap, else by a short annealing of 64 chains in 100 steps; of 16 for a machine
-    of more than 125,000 weights."""
+    """log Z, exactly where it is cheap, else by a short annealing in 100 steps: of 64 chains, or of 16 to 63 where
+    there are more than 31,250 weights."""
     if summable(params):
         exact = log_partition(params)
         assert exact is not None
