@@ -86,10 +86,11 @@ def hidden_probability(m: Machine, v: Array, beta: Any = 1.0, out: Array | None 
 def visible_mean(m: Machine, h: Array, beta: Any = 1.0, out: Array | None = None) -> Array:
     """E[v | h] (..., V) at β of the path: a probability, or the mean of a Gaussian."""
     field = np.matmul(h, m.weights.T, out=out)
-    field += m.visible_bias
-    if not _whole(beta):
+    if _whole(beta):
+        field += m.visible_bias
+    else:
         field *= beta
-        field += (1.0 - beta) * m.base_bias
+        field += (1.0 - beta) * m.base_bias + beta * m.visible_bias
     return field if m.scale is not None else sigmoid(field, field)
 
 
