@@ -186,8 +186,9 @@ def backward(weights: Weights, done: Pass, bar: Array) -> tuple[Weights, Array]:
     """
     bars, below = pull_back(weights, done, bar if bar.ndim == 3 else bar[None])
     gradients: list[Array] = []
+    ones = np.ones(done.out.shape[1], done.out.dtype)  # a product with them is the quickest sum
     for h, a in zip(done.inputs, bars, strict=True):
-        gradients += [h.reshape(-1, h.shape[-1]).T @ a.reshape(-1, a.shape[-1]), a[0].sum(axis=0)]
+        gradients += [h.reshape(-1, h.shape[-1]).T @ a.reshape(-1, a.shape[-1]), ones @ a[0]]
     return tuple(gradients), below
 
 
@@ -218,7 +219,8 @@ def slope(weights: Weights, x: Array, activation: Activation = silu) -> Slope:
     bars: list[Array] = [np.ones((len(x), 1), x.dtype)]
     after: list[Array] = []
     for i in range(last, -1, -2):
-        after.append(bars[-1] @ weights[i].T)
+        # what the output feels of the last hidden layer are the weights themselves, in every row
+        after.append(bars[-1] @ weights[i].T if i < last else np.broadcast_to(weights[i].T, h.shape))
         if i:
             bars.append(after[-1] * slopes[i // 2 - 1][1])
     gradient = after.pop()
@@ -241,6 +243,7 @@ def slope_gradients(weights: Weights, done: Slope, v: Array) -> Weights:
         turned.append(along)
     gradients: list[Array] = [np.zeros_like(weights[-1]), tangents[-1].T @ done.bars[-1]]
     bar: Array | None = None
+    ones = np.ones(len(v), v.dtype)  # a product with them is the quickest sum
     for i in range(last - 2, -1, -2):
         below = turned[i // 2]
         if bar is not None:
@@ -250,7 +253,7 @@ def slope_gradients(weights: Weights, done: Slope, v: Array) -> Weights:
         bar = below
         product = done.inputs[i // 2].T @ bar
         product += tangents[i // 2].T @ done.bars[i // 2]
-        gradients += [bar.sum(axis=0), product]
+        gradients += [ones @ bar, product]
     return tuple(gradients[::-1])
 
 
