@@ -94,7 +94,7 @@ def encode(weights: Weights, x: Array, unit: bool) -> Encoded:
     z = done.out[0] if done else x
     if not unit:
         return Encoded(z, done, None)
-    length = np.sqrt((z * z).sum(axis=1, keepdims=True) + z.dtype.type(TINY))
+    length = np.sqrt(np.einsum("ij,ij->i", z, z) + z.dtype.type(TINY))[:, None]
     return Encoded(z / length, done, length)
 
 
@@ -103,8 +103,9 @@ def back(weights: Weights, made: Encoded, bar: Array) -> Weights:
     if made.done is None:
         return ()
     if made.length is not None:
-        bar = (bar - made.z * (bar * made.z).sum(axis=1, keepdims=True)) / made.length
-    return network.backward(weights, made.done, bar)[0]
+        along = np.einsum("ij,ij->i", bar, made.z)[:, None]
+        bar = (bar - made.z * along) / made.length
+    return network.weight_gradients(weights, made.done, bar)[0]
 
 
 def loss_and_slopes(
