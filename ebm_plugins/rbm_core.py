@@ -15,6 +15,7 @@ visible biases (1 − β)·base + βb. Sources: Smolensky 1986; Hinton 2002; Sal
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +26,7 @@ from ebm_plugins.truth import states_of
 
 MOST_UNITS = 20  # of the smaller layer, for sums over all its states
 BLOCK = 4096  # states summed at a time
+ROWS = 2048  # that hidden units hear at a time, where there may be many
 STEEPEST = 600.0  # of the powers of e that are multiplied in float64
 MOST_FOLDS = 3  # eight factors a logarithm: beyond, a call costs more than it saves
 
@@ -131,6 +133,12 @@ def draw_base(m: Machine, n: int, rng: Rng) -> Array:
 # --- Energies ---------------------------------------------------------------------------------------------------
 
 
+def in_blocks(rows: int) -> Iterator[slice]:
+    """So many rows a block at a time: what is heard of a block stays in the cache, and memory does not grow with rows."""
+    for first in range(0, rows, ROWS):
+        yield slice(first, min(first + ROWS, rows))
+
+
 def path_energy(m: Machine, v: Array, beta: Any = 1.0) -> Array:
     """F(v) (...) at β of the path, in float64 sums; at β = 1 the free energy −log Σ_h exp(−E(v, h))."""
     bias = (1.0 - beta) * m.base_bias + beta * m.visible_bias
@@ -144,15 +152,20 @@ def path_energy(m: Machine, v: Array, beta: Any = 1.0) -> Array:
 def free_energy(params: Params, x: Array) -> Array:
     """F(x) (n,) of the batch x (n, V), in x's float type (float64 for cells given as whole numbers)."""
     dtype = np.float32 if np.asarray(x).dtype == np.float32 else np.float64
-    m = machine(params, dtype)
-    return path_energy(m, np.asarray(x, dtype=dtype)).astype(dtype)
+    m, x = machine(params, dtype), np.asarray(x, dtype=dtype)
+    out = np.empty(len(x), dtype)
+    for rows in in_blocks(len(x)):
+        out[rows] = path_energy(m, x[rows])
+    return out
 
 
 def gradient(params: Params, x: Array) -> Array:
     """∇F (n, V). On a grid it is that of F continued to real cells."""
     dtype = np.float32 if np.asarray(x).dtype == np.float32 else np.float64
     m, x = machine(params, dtype), np.asarray(x, dtype=dtype)
-    pull = hidden_probability(m, x) @ m.weights.T
+    pull = np.empty_like(x)
+    for rows in in_blocks(len(x)):
+        np.matmul(hidden_probability(m, x[rows]), m.weights.T, out=pull[rows])
     return -m.visible_bias - pull if m.scale is None else (x - m.visible_bias - pull) / m.scale**2
 
 

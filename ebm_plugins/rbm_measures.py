@@ -47,8 +47,8 @@ def measure(params: Params, x: Array, held_out: Array | None, rng: Rng) -> dict[
     """The metrics of one snapshot, in nats a row: ``log_likelihood`` (or ``log_likelihood_ais`` where log Z is
     estimated), of learned and of ``held_out`` rows; ``overfitting_gap``, the free energy of held-out rows less that
     of learned ones, which needs no log Z; ``pseudo_log_likelihood`` of binary rows; ``reconstruction_error``."""
-    # cells need no more, and real rows may lie far from 0
-    precision = float if "scale" in params else np.float32
+    # where log Z is estimated, cells need no more; real rows may lie far from 0
+    precision = float if "scale" in params or summable(params) else np.float32
     x = np.asarray(x[:ROWS], dtype=precision)
     learned = free_energy(params, x)
     name = "log_likelihood" if summable(params) else "log_likelihood_ais"

@@ -20,6 +20,7 @@ from ebm_plugins.records import Array, Data, Params, Rng
 from ebm_plugins.spaces import Pairs, Space, Vectors
 
 TINY = 1e-12
+TILE = 1024  # rows encoded at once, so that memory does not grow with their hidden units
 GROUP = 64  # held-out queries are asked among this many keys
 MOST_TRIED = 448
 VIEWED = 4  # times that held-out rows are viewed anew: one draw of views finds 2 % more or fewer
@@ -159,7 +160,9 @@ def embed(params: Params, x: Array, side: str = "left") -> Array:
     x = np.asarray(x)
     dtype = np.float32 if x.dtype == np.float32 else np.float64
     weights = _weights(params, f"{side}_", dtype)
-    return encode(weights, x.astype(dtype, copy=False), bool(params["unit"][0])).z
+    unit = bool(params["unit"][0])
+    tiles = range(0, max(len(x), 1), TILE)
+    return np.concatenate([encode(weights, x[i : i + TILE].astype(dtype), unit).z for i in tiles])
 
 
 def energy(params: Params, x: Array) -> Array:
