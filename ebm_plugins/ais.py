@@ -25,7 +25,6 @@ from ebm_plugins.rbm_core import (
     log_weights,
     machine,
     path_energy,
-    sigmoid,
     signal,
     softplus,
     sweep,
@@ -90,9 +89,10 @@ def _annealed(m: Machine, v: Array, betas: list[float], rng: Rng) -> tuple[Array
 
     v is edited. For visible units 0 or 1 what hidden units hear, a, serves the weight and the draw, and the weight is
 
-    .. math:: Δβ\,v^\top(b - b_0) + \sum_j Δβ\max(a_j, 0) + \log\frac{1 + e^{-β'|a_j|}}{1 + e^{-β|a_j|}}
+    .. math:: Δβ\Bigl(v^\top(b - b_0) + \sum_j \frac{a_j + |a_j|}{2}\Bigr) + \sum_j \log\frac{1 + t_j}{1 + t'_j}
 
-    whose fractions, between ½ and 2, are multiplied over 64 steps before a logarithm is taken.
+    with :math:`t = \tanh(β|a|/2)`, since :math:`1 + e^{-β|a|} = 2/(1 + t)`; t′, at the next β, is that of the draw, too.
+    Numbers between 1 and 2 are multiplied over 64 steps before a logarithm is taken.
     """
     logs = np.zeros(len(v))
     if m.scale is not None:
@@ -101,27 +101,35 @@ def _annealed(m: Machine, v: Array, betas: list[float], rng: Rng) -> tuple[Array
             v = sweep(m, v, rng, np.float32(new), out=v)
         return logs, v
     heard = np.empty((len(v), len(m.hidden_bias)), np.float32)
-    fraction, below, product = np.empty_like(heard), np.empty_like(heard), np.ones_like(heard)
-    tilt, ones = m.visible_bias - m.base_bias, np.ones_like(m.hidden_bias)
+    size, work = np.empty_like(heard), np.empty_like(heard)
+    before, after = np.ones_like(heard), np.ones_like(heard)
+    ones = np.ones_like(m.hidden_bias)
+    tilt = m.visible_bias - m.base_bias + 0.5 * (m.weights @ ones)  # Σa is linear in v
+    always = 0.5 * float(m.hidden_bias.sum(dtype=float))
     for step, (old, new) in enumerate(pairwise(betas), 1):
         signal(m, v, heard)
         heard += m.hidden_bias
-        np.abs(heard, out=below)
-        logs += (new - old) * (v @ tilt + 0.5 * (heard @ ones + below @ ones))  # max(a, 0) = (a + |a|)/2
-        np.multiply(below, -new, out=fraction)
-        below *= -old
-        for power in (fraction, below):
-            np.exp(power, out=power)
-            power += 1
-        fraction /= below
-        product *= fraction
-        if step % TOGETHER == 0:
-            logs += np.log(product, out=product).sum(axis=1)
-            product.fill(1)
-        heard *= new
-        bernoulli(sigmoid(heard, heard), rng, heard)
+        np.abs(heard, out=size)
+        logs += (new - old) * (v @ tilt + 0.5 * (size @ ones) + always)
+        np.multiply(size, 0.5 * old, out=work)
+        np.tanh(work, out=work)
+        work += 1
+        before *= work
+        heard *= 0.5 * new
+        np.tanh(heard, out=heard)
+        np.abs(heard, out=work)
+        work += 1
+        after *= work
+        if step % TOGETHER == 0 or step == len(betas) - 1:
+            before /= after
+            logs += np.log(before, out=before).sum(axis=1, dtype=float)
+            before.fill(1)
+            after.fill(1)
+        heard += 1
+        heard *= 0.5
+        bernoulli(heard, rng, heard)
         draw_visible(m, heard, rng, new, out=v)
-    return logs + np.log(product).sum(axis=1), v
+    return logs, v
 
 
 def estimate(logs: Array) -> tuple[float, float]:

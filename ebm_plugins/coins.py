@@ -13,7 +13,7 @@ import numpy as np
 from ebm_plugins.records import Array, Rng
 
 WORDS = 65_536
-BLOCK = 32_768  # coins at a time: what they need besides the outcome is 160 kB and stays in a core's cache
+BLOCK = 65_536  # coins at a time: what they need besides the outcome is 320 kB and stays in a core's cache
 
 
 def bernoulli(p: Array, rng: Rng, out: Array | None = None) -> Array:
@@ -32,7 +32,7 @@ def bernoulli(p: Array, rng: Rng, out: Array | None = None) -> Array:
             np.multiply(source[first : first + BLOCK], below_all, out=coins)
             whole = coins.astype(np.uint16)
             drawn = words(rng, coins.size)
-            tied = np.flatnonzero(drawn == whole)
+            (tied,) = (drawn == whole).nonzero()
             if tied.size:
                 chosen = rng.random(tied.size) < coins[tied] - whole[tied]
             np.less(drawn, whole, out=coins)
@@ -43,4 +43,7 @@ def bernoulli(p: Array, rng: Rng, out: Array | None = None) -> Array:
 
 def words(rng: Rng, n: int) -> Array:
     """(n,) uniform whole numbers from 0 to 65,535, four from each of the generator's 64-bit words."""
-    return rng.integers(0, 2**64 - 1, -(-n // 4), dtype=np.uint64, endpoint=True).view(np.uint16)[:n]
+    source, count = rng.bit_generator, -(-n // 4)
+    if isinstance(source, np.random.MT19937):  # its words have 32 bits
+        return rng.integers(0, WORDS, n, dtype=np.uint16)
+    return source.random_raw(count).view(np.uint16)[:n]

@@ -72,8 +72,9 @@ def tanh(a: Array, order: int) -> list[Array]:
 
 def relu(a: Array, order: int) -> list[Array]:
     """φ(a) = max(a, 0) and its first derivative; the higher ones are 0. Not for an energy: its score would jump."""
-    slope = (a > 0).astype(a.dtype)
-    return [slope * a, slope, *(np.zeros_like(a) for _ in range(order - 1))][: order + 1]
+    value = np.maximum(a, 0)
+    slope = np.greater(a, 0, out=np.empty_like(a), casting="unsafe")
+    return [value, slope, *(np.zeros_like(a) for _ in range(order - 1))][: order + 1]
 
 
 ACTIVATIONS: Mapping[str, Activation] = {"silu": silu, "softplus": softplus, "tanh": tanh, "relu": relu}
@@ -143,25 +144,29 @@ def forward(weights: Weights, x: Array, activation: Activation = silu) -> Pass:
         phi = activation(a[0], order)
         before.append(a)
         slopes.append(phi)
+        if order == 1:
+            h = phi[0][None]
+            continue
         h = np.empty_like(a)
         h[0] = phi[0]
-        if order > 1:
-            np.multiply(phi[1], a[1], out=h[1])
+        np.multiply(phi[1], a[1], out=h[1])
         if order > 2:
             h[2] = phi[2] * a[1] ** 2 + phi[1] * a[2]
     raise ValueError("a network has at least one layer")
 
 
-def pull_back(weights: Weights, done: Pass, bar: Array) -> tuple[list[Array], Array]:
-    """The derivative of Σ bar·out, for ``bar`` in the shape of ``done.out``: with respect to each layer's jet before
-    its activation, first layer first, and to the input jet (k, n, inputs)."""
-    bars: list[Array] = []
-    for i in range(len(weights) - 2, -1, -2):
-        bars.append(bar)
-        bar = (bar.reshape(-1, bar.shape[-1]) @ weights[i].T).reshape(*bar.shape[:2], -1)
-        if i:
-            bar = _through(done.slopes[i // 2 - 1], done.before[i // 2 - 1], bar)
-    return bars[::-1], bar
+def pull_back(weights: Weights, done: Pass, bar: Array) -> list[Array]:
+    """The derivative of Σ bar·out, for ``bar`` in the shape of ``done.out``, with respect to each layer's jet before its
+    activation, first layer first."""
+    bars = [bar]
+    for i in range(len(weights) - 2, 0, -2):
+        bars.append(_through(done.slopes[i // 2 - 1], done.before[i // 2 - 1], _down(bars[-1], weights[i])))
+    return bars[::-1]
+
+
+def _down(bar: Array, weight: Array) -> Array:
+    """From a derivative by a layer's jet before its activation (k, n, out) to that by its inputs (k, n, in)."""
+    return (bar.reshape(-1, bar.shape[-1]) @ weight.T).reshape(*bar.shape[:2], -1)
 
 
 def _through(phi: list[Array], a: Array, bar: Array) -> Array:
@@ -179,16 +184,23 @@ def _through(phi: list[Array], a: Array, bar: Array) -> Array:
     return out
 
 
-def backward(weights: Weights, done: Pass, bar: Array) -> tuple[Weights, Array]:
-    """The derivative of Σ bar·out: with respect to the weights (in their shapes), and to the input jet.
+def weight_gradients(weights: Weights, done: Pass, bar: Array) -> tuple[Weights, list[Array]]:
+    """The derivative of Σ bar·out with respect to the weights (in their shapes), and what :func:`pull_back` gives.
 
     ``bar`` has the shape of ``done.out``, or (n, outputs) where the jet is of one.
     """
-    bars, below = pull_back(weights, done, bar if bar.ndim == 3 else bar[None])
+    bars = pull_back(weights, done, bar if bar.ndim == 3 else bar[None])
     gradients: list[Array] = []
+    ones = np.ones(done.out.shape[1], done.out.dtype)  # a product with them is the quickest sum
     for h, a in zip(done.inputs, bars, strict=True):
-        gradients += [h.reshape(-1, h.shape[-1]).T @ a.reshape(-1, a.shape[-1]), a[0].sum(axis=0)]
-    return tuple(gradients), below
+        gradients += [h.reshape(-1, h.shape[-1]).T @ a.reshape(-1, a.shape[-1]), ones @ a[0]]
+    return tuple(gradients), bars
+
+
+def backward(weights: Weights, done: Pass, bar: Array) -> tuple[Weights, Array]:
+    """The same derivative with respect to the weights, and to the input jet (k, n, inputs)."""
+    gradients, bars = weight_gradients(weights, done, bar)
+    return gradients, _down(bars[0], weights[0])
 
 
 class Slope(NamedTuple):
@@ -218,7 +230,8 @@ def slope(weights: Weights, x: Array, activation: Activation = silu) -> Slope:
     bars: list[Array] = [np.ones((len(x), 1), x.dtype)]
     after: list[Array] = []
     for i in range(last, -1, -2):
-        after.append(bars[-1] @ weights[i].T)
+        # what the output feels of the last hidden layer are the weights themselves, in every row
+        after.append(bars[-1] @ weights[i].T if i < last else np.broadcast_to(weights[i].T, h.shape))
         if i:
             bars.append(after[-1] * slopes[i // 2 - 1][1])
     gradient = after.pop()
@@ -241,6 +254,7 @@ def slope_gradients(weights: Weights, done: Slope, v: Array) -> Weights:
         turned.append(along)
     gradients: list[Array] = [np.zeros_like(weights[-1]), tangents[-1].T @ done.bars[-1]]
     bar: Array | None = None
+    ones = np.ones(len(v), v.dtype)  # a product with them is the quickest sum
     for i in range(last - 2, -1, -2):
         below = turned[i // 2]
         if bar is not None:
@@ -250,7 +264,7 @@ def slope_gradients(weights: Weights, done: Slope, v: Array) -> Weights:
         bar = below
         product = done.inputs[i // 2].T @ bar
         product += tangents[i // 2].T @ done.bars[i // 2]
-        gradients += [bar.sum(axis=0), product]
+        gradients += [ones @ bar, product]
     return tuple(gradients[::-1])
 
 

@@ -15,6 +15,7 @@ visible biases (1 − β)·base + βb. Sources: Smolensky 1986; Hinton 2002; Sal
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,7 +26,9 @@ from ebm_plugins.truth import states_of
 
 MOST_UNITS = 20  # of the smaller layer, for sums over all its states
 BLOCK = 4096  # states summed at a time
+ROWS = 2048  # that hidden units hear at a time, where there may be many
 STEEPEST = 600.0  # of the powers of e that are multiplied in float64
+MOST_FOLDS = 3  # eight factors a logarithm: beyond, a call costs more than it saves
 
 
 class Machine(NamedTuple):
@@ -85,10 +88,11 @@ def hidden_probability(m: Machine, v: Array, beta: Any = 1.0, out: Array | None 
 def visible_mean(m: Machine, h: Array, beta: Any = 1.0, out: Array | None = None) -> Array:
     """E[v | h] (..., V) at β of the path: a probability, or the mean of a Gaussian."""
     field = np.matmul(h, m.weights.T, out=out)
-    field += m.visible_bias
-    if not _whole(beta):
+    if _whole(beta):
+        field += m.visible_bias
+    else:
         field *= beta
-        field += (1.0 - beta) * m.base_bias
+        field += (1.0 - beta) * m.base_bias + beta * m.visible_bias
     return field if m.scale is not None else sigmoid(field, field)
 
 
@@ -129,6 +133,12 @@ def draw_base(m: Machine, n: int, rng: Rng) -> Array:
 # --- Energies ---------------------------------------------------------------------------------------------------
 
 
+def in_blocks(rows: int) -> Iterator[slice]:
+    """So many rows a block at a time: what is heard of a block stays in the cache, and memory does not grow with rows."""
+    for first in range(0, rows, ROWS):
+        yield slice(first, min(first + ROWS, rows))
+
+
 def path_energy(m: Machine, v: Array, beta: Any = 1.0) -> Array:
     """F(v) (...) at β of the path, in float64 sums; at β = 1 the free energy −log Σ_h exp(−E(v, h))."""
     bias = (1.0 - beta) * m.base_bias + beta * m.visible_bias
@@ -142,15 +152,20 @@ def path_energy(m: Machine, v: Array, beta: Any = 1.0) -> Array:
 def free_energy(params: Params, x: Array) -> Array:
     """F(x) (n,) of the batch x (n, V), in x's float type (float64 for cells given as whole numbers)."""
     dtype = np.float32 if np.asarray(x).dtype == np.float32 else np.float64
-    m = machine(params, dtype)
-    return path_energy(m, np.asarray(x, dtype=dtype)).astype(dtype)
+    m, x = machine(params, dtype), np.asarray(x, dtype=dtype)
+    out = np.empty(len(x), dtype)
+    for rows in in_blocks(len(x)):
+        out[rows] = path_energy(m, x[rows])
+    return out
 
 
 def gradient(params: Params, x: Array) -> Array:
     """∇F (n, V). On a grid it is that of F continued to real cells."""
     dtype = np.float32 if np.asarray(x).dtype == np.float32 else np.float64
     m, x = machine(params, dtype), np.asarray(x, dtype=dtype)
-    pull = hidden_probability(m, x) @ m.weights.T
+    pull = np.empty_like(x)
+    for rows in in_blocks(len(x)):
+        np.matmul(hidden_probability(m, x[rows]), m.weights.T, out=pull[rows])
     return -m.visible_bias - pull if m.scale is None else (x - m.visible_bias - pull) / m.scale**2
 
 
@@ -168,23 +183,29 @@ def pseudo_log_likelihood(params: Params, x: Array) -> float:
     """
     m, x = machine(params), np.asarray(x, dtype=float)
     steepest = min(max(float(np.abs(m.weights).max(initial=0)), 1.0), STEEPEST)
-    folds = int(np.log2(STEEPEST / steepest))  # so that no product overflows
-    spare = -m.weights.shape[1] % 2**folds
-    weights = np.pad(np.clip(m.weights, -STEEPEST, STEEPEST), ((0, 0), (0, spare)))
-    heard = np.pad(signal(m, x) + m.hidden_bias, ((0, 0), (0, spare)))
+    folds = min(MOST_FOLDS, int(np.log2(STEEPEST / steepest)))  # so that no product overflows
+
+    def in_parts(a: Array) -> Array:
+        """(2^folds, rows, H/2^folds) of (rows, H): the factors that are multiplied stand over each other."""
+        padded = np.pad(a, ((0, 0), (0, -a.shape[1] % 2**folds)))
+        return np.ascontiguousarray(padded.reshape(len(a), 2**folds, -1).swapaxes(0, 1))
+
+    weights, heard = in_parts(np.clip(m.weights, -STEEPEST, STEEPEST)), in_parts(signal(m, x) + m.hidden_bias)
     with np.errstate(over="ignore"):
         p, q = 1 / (1 + np.exp(-heard)), 1 / (1 + np.exp(heard))
-    up, down = np.exp(weights), np.exp(-weights)
+    turned = np.stack([np.exp(weights), np.exp(-weights)])  # by what a cell is
+    on = (x > 0.5).astype(np.intp)
     factors, total = np.empty_like(p), np.zeros(len(x))
     for i in range(x.shape[1]):
-        np.multiply(p, np.where(x[:, i, None] > 0.5, down[i], up[i]), out=factors)
+        np.take(turned[:, :, i].swapaxes(0, 1), on[:, i], axis=1, out=factors, mode="clip")
+        factors *= p
         factors += q
         product = factors
-        for _ in range(folds):
-            half = product.shape[1] // 2
-            product = np.multiply(product[:, :half], product[:, half:], out=product[:, :half])
+        while len(product) > 1:
+            half = len(product) // 2
+            product = np.multiply(product[:half], product[half:], out=product[:half])
         change = 1 - 2 * x[:, i]
-        total -= softplus(change * m.visible_bias[i] + np.log(product).sum(axis=1))
+        total -= softplus(change * m.visible_bias[i] + np.log(product[0]).sum(axis=1))
     return float(total.mean())
 
 

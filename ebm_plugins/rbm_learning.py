@@ -17,7 +17,7 @@ Sources: Hinton 2002, 2012 (practical guide); Tieleman 2008; Desjardins 2010; Ch
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -65,11 +65,12 @@ def epochs(
     chains = _particles(m, x, config, rng)
     if config.method == "pcd":
         desk.v[: len(chains)] = chains
-        chains = desk.v[: len(chains)]
     velocity = Step(*map(np.zeros_like, (m.weights, m.visible_bias, m.hidden_bias)))
     total = config.epochs * -(-len(x) // size)
     shared = size * m.weights.size >= SHARED and config.method != "tempering"
     streams = rng.spawn(PARTS) if shared else [rng]
+    # the last batch may be shorter
+    parts = {n: _parts(desk, n, streams) for n in (size, len(x) % size or size)}
     done = 0
     for _ in range(config.epochs):
         order = rng.permutation(len(x))
@@ -77,38 +78,60 @@ def epochs(
             for first in range(0, len(x), size):
                 rows = order[first : first + size]
                 end, v = desk.rows(len(rows))
-                parts = zip(
-                    *(cut(all_, len(streams)) for all_ in (slice(0, len(rows)), v, end)), streams, strict=True
-                )
-                chains = share(
+                ends = share(
                     [
-                        partial(_states, m, x, rows[one], desk, data, ends, own, chains, config, done)
-                        for one, data, ends, own in parts
+                        partial(_states, m, x, rows[part.rows], part, chains, config, done)
+                        for part in parts[len(rows)]
                     ]
-                )[0]
-                active = desk.p[v].mean(axis=0)
-                offset += np.float32(SLIDING) * (active - offset)
+                )
+                if config.method == "tempering":
+                    (chains,) = ends
                 rate = learning_rate(config, done / total)
-                scale = _scale(m, desk, end, v, rate) if gaussian and config.learn_scale else m.scale
+                active = offset
+                if config.centering or config.sparsity:
+                    active = desk.ones[v] @ desk.p[v] / np.float32(len(rows))
+                    offset += np.float32(SLIDING) * (active - offset)
+                scale = _scale(m, desk, end, v, rate) if gaussian and config.learn_scale else None
                 step = slope(desk, end, v, rate, (mean, offset) if config.centering else None, share)
                 _update(m, velocity, step, rate, config, active)
-                m = m._replace(scale=scale)
+                m = m if scale is None else m._replace(scale=scale)
                 done += 1
         yield _copied(m)
 
 
+class Part(NamedTuple):
+    """One part of a batch: which of its ``rows``; where on the desk these stand, and what the machine makes of them or
+    of its chains (``end``), each as visible states and hidden probabilities; room for ``h``; and its random numbers."""
+
+    rows: slice
+    data: tuple[Array, Array]
+    end: tuple[Array, Array]
+    h: Array
+    rng: Rng
+
+
+def _parts(desk: Desk, n: int, streams: Sequence[Rng]) -> list[Part]:
+    """The parts of a batch of n rows, one for each stream of random numbers."""
+    ends, data = desk.rows(n)
+    places = zip(*(cut(rows, len(streams)) for rows in (slice(0, n), data, ends)), streams, strict=True)
+    return [
+        Part(rows, (desk.v[v], desk.p[v]), (desk.v[end], desk.p[end]), desk.h[end], rng)
+        for rows, v, end, rng in places
+    ]
+
+
 def _states(
-    m: Machine, x: Array, rows: Array, desk: Desk, data: slice, end: slice, rng: Rng, chains: Array, config: Any, step: int
+    m: Machine, x: Array, rows: Array, part: Part, chains: Array, config: Any, step: int
 ) -> Array:  # fmt: skip
-    """Fill rows of the desk: ``data`` with these ``rows`` of x, and ``end`` with what the machine makes of them or of
-    its ``chains``; with their hidden probabilities. Returns the chains as they stand."""
+    """Fill the part's places on the desk from these ``rows`` of x. Returns tempered ``chains`` as they stand then."""
+    (data, on), (v, on_then) = part.data, part.end
     with np.errstate(over="ignore", invalid="ignore"):  # a thread has its own
-        np.take(x, rows, axis=0, out=desk.v[data], mode="clip")
-        p = hidden_probability(m, desk.v[data], out=desk.p[data])
-        begin = chains[end] if config.method == "pcd" else chains
-        _, after = negative(m, p, begin, config, rng, step, desk.v[end], desk.h[end])
-        hidden_probability(m, desk.v[end], out=desk.p[end])
-    return chains if config.method == "pcd" else after
+        np.take(x, rows, axis=0, out=data, mode="clip")
+        hidden_probability(m, data, out=on)
+        begin = v if config.method == "pcd" else chains
+        _, after = negative(m, on, begin, config, part.rng, step, v, part.h)
+        hidden_probability(m, v, out=on_then)
+    return after
 
 
 def cut(rows: slice, parts: int) -> list[slice]:
@@ -132,11 +155,13 @@ class Step(NamedTuple):
 
 class Desk(NamedTuple):
     """The arrays that every update works in: visible rows ``v`` and hidden probabilities ``p``, those of the machine's
-    own states first, then those of the data, then two rows for centering; hidden draws ``h``; and the ``step``."""
+    own states first, then those of the data, then two rows for centering; hidden draws ``h``; as many ``ones``; and the
+    ``step``."""
 
     v: Array
     p: Array
     h: Array
+    ones: Array
     step: Step
     chains: int  # kept ones; 0 where as many start at the data
 
@@ -152,7 +177,8 @@ def _desk(m: Machine, size: int, config: Any) -> Desk:
     rows = (chains or size) + size + 2
     step = Step(*map(np.empty_like, (m.weights, m.visible_bias, m.hidden_bias)))
     h = np.empty((chains or size, hidden), np.float32)
-    return Desk(np.empty((rows, cells), np.float32), np.empty((rows, hidden), np.float32), h, step, chains)
+    v, p = (np.empty((rows, units), np.float32) for units in (cells, hidden))
+    return Desk(v, p, h, np.ones(rows, np.float32), step, chains)
 
 
 def learning_rate(config: Any, progress: float) -> float:
@@ -232,15 +258,15 @@ def slope(
     μ against −∇c and ∇b against −λ. A large product is a task for each part of the visible units, given to ``share``.
     """
     step, count = desk.step, data.stop
+    v, p = desk.v[:count], desk.p[:count]
     sign = np.empty(count, np.float32)
-    sign[end] = -rate / (end.stop - end.start)
-    sign[data] = rate / (data.stop - data.start)
-    p = desk.p[:count]
-    p *= sign[:, None]
-    np.matmul(sign, desk.v[:count], out=step.visible)
-    np.matmul(np.ones_like(sign), p, out=step.hidden)
+    for rows, weight in ((end, -rate / (end.stop - end.start)), (data, rate / (data.stop - data.start))):
+        sign[rows] = weight
+        p[rows] *= weight
+    np.matmul(sign, v, out=step.visible)
+    np.matmul(desk.ones[:count], p, out=step.hidden)
     if offsets is None:
-        _products(desk.v[:count], p, step.weights, share)
+        _products(v, p, step.weights, share)
         return step
     mean, offset = offsets
     desk.v[count], desk.v[count + 1] = mean, step.visible

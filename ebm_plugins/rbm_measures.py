@@ -20,6 +20,7 @@ from ebm_plugins.records import Array, Params, Rng
 
 EXACT_UNITS = 16  # of the smaller layer, summed over at every snapshot
 QUICK_CHAINS, QUICK_TEMPERATURES = 64, 100
+QUICK_PRODUCTS, LEAST_CHAINS = 2_000_000, 16  # a large machine is annealed in fewer chains
 ROWS = 500  # rows that averages are taken over
 STEADY = 200  # draws that a reconstruction error is averaged over, at least
 
@@ -31,12 +32,14 @@ def summable(params: Params) -> bool:
 
 
 def log_z(params: Params, rng: Rng) -> float:
-    """log Z, exactly where it is cheap, else by a short annealing of 64 chains in 100 steps."""
+    """log Z, exactly where it is cheap, else by a short annealing in 100 steps: of 64 chains, or of 16 to 63 where
+    there are more than 31,250 weights."""
     if summable(params):
         exact = log_partition(params)
         assert exact is not None
         return exact
-    logs, _ = ais.forward(params, rng, QUICK_CHAINS, QUICK_TEMPERATURES)
+    chains = min(QUICK_CHAINS, max(LEAST_CHAINS, QUICK_PRODUCTS // params["weights"].size))
+    logs, _ = ais.forward(params, rng, chains, QUICK_TEMPERATURES)
     return ais.estimate(logs)[0]
 
 
@@ -44,19 +47,21 @@ def measure(params: Params, x: Array, held_out: Array | None, rng: Rng) -> dict[
     """The metrics of one snapshot, in nats a row: ``log_likelihood`` (or ``log_likelihood_ais`` where log Z is
     estimated), of learned and of ``held_out`` rows; ``overfitting_gap``, the free energy of held-out rows less that
     of learned ones, which needs no log Z; ``pseudo_log_likelihood`` of binary rows; ``reconstruction_error``."""
-    x = x[:ROWS]
+    # where log Z is estimated, cells need no more; real rows may lie far from 0
+    precision = float if "scale" in params or summable(params) else np.float32
+    x = np.asarray(x[:ROWS], dtype=precision)
     learned = free_energy(params, x)
     name = "log_likelihood" if summable(params) else "log_likelihood_ais"
     z = log_z(params, rng)
-    found = {name: -float(learned.mean()) - z}
+    found = {name: -float(learned.mean(dtype=float)) - z}
     if held_out is not None and len(held_out):
-        other = free_energy(params, held_out[:ROWS])
-        found[f"held_out_{name}"] = -float(other.mean()) - z
-        found["overfitting_gap"] = float(other.mean() - learned.mean())
+        other = free_energy(params, np.asarray(held_out[:ROWS], dtype=precision))
+        found[f"held_out_{name}"] = -float(other.mean(dtype=float)) - z
+        found["overfitting_gap"] = float(other.mean(dtype=float) - learned.mean(dtype=float))
     if "scale" not in params:
         found["pseudo_log_likelihood"] = pseudo_log_likelihood(params, x[:100])
     often = np.tile(x, (max(1, STEADY // len(x)), 1))  # one draw of h for a handful of rows says little
-    found["reconstruction_error"] = reconstruction_error(machine(params), often, rng)
+    found["reconstruction_error"] = reconstruction_error(machine(params, precision), often, rng)
     return found
 
 

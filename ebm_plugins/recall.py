@@ -33,6 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ebm_plugins import compiled
+from ebm_plugins.blas import alone
 from ebm_plugins.memories import PAIRWISE, rule_of, spins
 from ebm_plugins.records import Array, Params, Rng
 
@@ -370,9 +371,10 @@ def sweeps(
     A state is finished, and does not change from then on, when none of its cells points against its field. Finished
     states are left out once they are most.
     """
-    overlaps = overlaps_of(net, s)
+    with alone():
+        overlaps = overlaps_of(net, s)
+        stirred = _restless(net, s, sites, overlaps)
     left, part = np.arange(s.shape[1]), s
-    stirred = _restless(net, s, sites, overlaps)
     while stirred.any():
         if 2 * np.count_nonzero(stirred) < len(left):
             # (s[:, left] would have its columns in one piece, and not its rows)
@@ -380,10 +382,11 @@ def sweeps(
             overlaps = None if overlaps is None else np.compress(stirred, overlaps, axis=1)
             left = left[stirred]
         flips = np.zeros(s.shape[1], dtype=np.int64)
-        flips[left] = sweep(net, part, rng.permutation(sites), block=block, overlaps=overlaps)
+        with alone():
+            flips[left] = sweep(net, part, rng.permutation(sites), block=block, overlaps=overlaps)
+            stirred = _restless(net, part, sites, overlaps)
         if part is not s:
             s[:, left] = part
-        stirred = _restless(net, part, sites, overlaps)
         yield flips
 
 

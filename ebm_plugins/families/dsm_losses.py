@@ -69,7 +69,7 @@ def denoising(model: Model, rows: Batch) -> tuple[float, Weights]:
     if model.kind == "score":
         done = network.forward(model.weights, z, model.activation)
         off = plain + done.out[0]
-        return _half(share, off), network.backward(model.weights, done, share * off)[0]
+        return _half(share, off), network.weight_gradients(model.weights, done, share * off)[0]
     bent = network.slope(model.weights, z, model.activation)
     off = plain + bent.gradient[:, : model.dim]
     return _half(share, off), network.slope_gradients(model.weights, bent, _along(z, share * off))
@@ -103,7 +103,7 @@ def _traced(model: Model, rows: Batch, v: Array, copies: int, each: float) -> tu
     if model.kind == "score":
         done = network.forward(model.weights, z, model.activation)
         guess = sigma * inverse * z[:, :dim] + done.out[0]
-        first = network.backward(model.weights, done, share * guess)[0]
+        first = network.weight_gradients(model.weights, done, share * guess)[0]
         jet = network.forward(model.weights, np.stack([many, along]), model.activation)
         bar = np.zeros_like(jet.out)
         bar[1] = factor * v
@@ -114,7 +114,7 @@ def _traced(model: Model, rows: Batch, v: Array, copies: int, each: float) -> tu
         jet = network.forward(model.weights, np.stack([many, along, np.zeros_like(many)]), model.activation)
         bar = np.zeros_like(jet.out)
         bar[2] = factor
-    second = network.backward(model.weights, jet, bar)[0]
+    second = network.weight_gradients(model.weights, jet, bar)[0]
     loss = _half(share, guess) + float((bar * jet.out).sum()) + float(fixed.sum())
     return loss, tuple(a + b for a, b in zip(first, second, strict=True))
 

@@ -14,6 +14,7 @@ are one thing. Sources: Song, Ermon 2019; Karras 2022 (unit scale); Salimans, Ho
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,7 +27,7 @@ KINDS = ("energy", "score")
 ACTIVATIONS = ("silu", "tanh", "softplus")
 WAVES = 2  # pairs sin, cos of log σ among the inputs
 GAIN = 3.0  # of the first layer's random weights: the network starts with detail finer than the whole data
-TILE = 4096  # states at once: their hidden units stay in a core's cache
+TILE = 262_144  # hidden units of a layer, over the states that are seen at once: they stay in a core's cache
 
 
 class Model(NamedTuple):
@@ -115,13 +116,23 @@ def _place(model: Model, sigma: Array) -> Array:
 
 
 def predicted_noise(model: Model, x: Array, sigma: Array) -> Array:
-    """ε(x, σ) (n, dim) for states x (n, dim) at noise levels sigma (n,)."""
-    z, inverse, sigma = inputs(model, x, sigma)
-    if model.kind == "energy":
-        detail = network.slope(model.weights, z, model.activation).gradient[:, : model.dim]
-    else:
-        detail = network.forward(model.weights, z, model.activation).out[0]
-    return np.asarray(sigma * inverse * z[:, : model.dim] + detail)
+    """ε(x, σ) (n, dim) for states x (n, dim) at noise levels sigma (n,), a tile of states at a time."""
+    out = np.empty(x.shape, model.mean.dtype)
+    for rows in tiles(model, len(x)):
+        z, inverse, level = inputs(model, x[rows], sigma[rows])
+        if model.kind == "energy":
+            detail = network.slope(model.weights, z, model.activation).gradient[:, : model.dim]
+        else:
+            detail = network.forward(model.weights, z, model.activation).out[0]
+        np.add(level * inverse * z[:, : model.dim], detail, out=out[rows])
+    return out
+
+
+def tiles(model: Model, states: int) -> Iterator[slice]:
+    """So many states, in tiles that depend on the width of the network alone: memory does not grow with them."""
+    rows = max(64, TILE // max(w.shape[-1] for w in model.weights))
+    for first in range(0, states, rows):
+        yield slice(first, min(first + rows, states))
 
 
 def score(params: Params, x: Array, sigma: float | None = None) -> Array:
@@ -163,9 +174,8 @@ def _tiled(params: Params, x: Array, sigma: float | None, function: Any, shape: 
     model = model_of(params, x.dtype)
     level = x.dtype.type(model.sigmas[-1] if sigma is None else sigma)
     out = np.empty((len(x), *shape), x.dtype)
-    for first in range(0, len(x), TILE):
-        part = x[first : first + TILE]
-        out[first : first + TILE] = function(model, part, np.full(len(part), level))
+    for rows in tiles(model, len(x)):
+        out[rows] = function(model, x[rows], np.full(rows.stop - rows.start, level))
     return out
 
 

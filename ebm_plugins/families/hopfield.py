@@ -19,6 +19,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ebm_plugins.blas import alone
 from ebm_plugins.config import Config, Rows, knob
 from ebm_plugins.families import hopfield_figures as figures
 from ebm_plugins.families import hopfield_studies as studies
@@ -223,7 +224,9 @@ def _synchronous(net: Network, s: Array, sites: Array) -> Iterator[Array]:
 
 def _glauber(net: Network, s: Array, sites: Array, temperature: float, rng: Rng) -> Iterator[Array]:
     while True:
-        yield sweep(net, s, rng.permutation(sites), temperature, rng)
+        with alone():
+            flips = sweep(net, s, rng.permutation(sites), temperature, rng)
+        yield flips
 
 
 def _measured(params: Params, net: Network, s: Array, value: Array, flips: Array) -> dict[str, float]:

@@ -92,8 +92,9 @@ def symmetric(logits: Array, hardness: float = 0.0) -> tuple[float, Array]:
                 - np.trace(logits, dtype=float) / n
             )
             there, back = (dtype(0.5 / n) / s for s in sums)
-            powers *= there[:, None] + back
-            powers.flat[:: n + 1] -= dtype(1 / n)
+            powers *= np.add.outer(there, back)
+            own = np.einsum("ii->i", powers)  # a view of the diagonal
+            own -= dtype(1 / n)
             return float(loss), powers
     there, down = one_way(logits, hardness)
     back, across = one_way(logits.T, hardness)
@@ -121,9 +122,12 @@ def slopes(kind: str, left: Array, right: Array, log_scale: float, hardness: flo
         by_both = scale * ((bar + bar.T) @ both)
         n = len(left)
         return Slopes(loss, by_both[:n], by_both[n:], float((bar * logits).sum(dtype=float)))
-    logits = (left @ right.T) * scale
+    scaled = scale * left
+    logits = scaled @ right.T
     loss, bar = (symmetric if kind == "symmetric" else one_way)(logits, hardness)
-    return Slopes(loss, scale * (bar @ right), scale * (bar.T @ left), float((bar * logits).sum(dtype=float)))
+    by_left = bar @ right
+    # Σ bar·logits is that of the derivative by the queries with the queries
+    return Slopes(loss, scale * by_left, bar.T @ scaled, float((by_left * scaled).sum(dtype=float)))
 
 
 def bound(logits: Array) -> float:

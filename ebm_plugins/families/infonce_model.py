@@ -20,6 +20,7 @@ from ebm_plugins.records import Array, Data, Params, Rng
 from ebm_plugins.spaces import Pairs, Space, Vectors
 
 TINY = 1e-12
+TILE = 1024  # rows encoded at once, so that memory does not grow with their hidden units
 GROUP = 64  # held-out queries are asked among this many keys
 MOST_TRIED = 448
 VIEWED = 4  # times that held-out rows are viewed anew: one draw of views finds 2 % more or fewer
@@ -94,7 +95,7 @@ def encode(weights: Weights, x: Array, unit: bool) -> Encoded:
     z = done.out[0] if done else x
     if not unit:
         return Encoded(z, done, None)
-    length = np.sqrt((z * z).sum(axis=1, keepdims=True) + z.dtype.type(TINY))
+    length = np.sqrt(np.einsum("ij,ij->i", z, z) + z.dtype.type(TINY))[:, None]
     return Encoded(z / length, done, length)
 
 
@@ -103,8 +104,9 @@ def back(weights: Weights, made: Encoded, bar: Array) -> Weights:
     if made.done is None:
         return ()
     if made.length is not None:
-        bar = (bar - made.z * (bar * made.z).sum(axis=1, keepdims=True)) / made.length
-    return network.backward(weights, made.done, bar)[0]
+        along = np.einsum("ij,ij->i", bar, made.z)[:, None]
+        bar = (bar - made.z * along) / made.length
+    return network.weight_gradients(weights, made.done, bar)[0]
 
 
 def loss_and_slopes(
@@ -158,7 +160,9 @@ def embed(params: Params, x: Array, side: str = "left") -> Array:
     x = np.asarray(x)
     dtype = np.float32 if x.dtype == np.float32 else np.float64
     weights = _weights(params, f"{side}_", dtype)
-    return encode(weights, x.astype(dtype, copy=False), bool(params["unit"][0])).z
+    unit = bool(params["unit"][0])
+    tiles = range(0, max(len(x), 1), TILE)
+    return np.concatenate([encode(weights, x[i : i + TILE].astype(dtype), unit).z for i in tiles])
 
 
 def energy(params: Params, x: Array) -> Array:

@@ -28,7 +28,7 @@ from ebm_plugins.families import rbm_studies as studies
 from ebm_plugins.families.rbm_lessons import LESSONS
 from ebm_plugins.families.rbm_text import LEARN, LENS, PRESETS, SUMMARY, explain
 from ebm_plugins.hookspecs import hookimpl
-from ebm_plugins.rbm_core import free_energy, gradient, log_partition, machine, sweep
+from ebm_plugins.rbm_core import free_energy, gradient, in_blocks, log_partition, machine, sweep
 from ebm_plugins.rbm_measures import measure
 from ebm_plugins.records import Array, ConfigError, Data, Family, Params, Rng, Snapshot
 from ebm_plugins.spaces import BinaryGrid, Vectors
@@ -194,7 +194,11 @@ def sample(
     betas = tempering.ladder(replicas)
     v = tempering.replicas_of(m, fixed, replicas, rng)
     v[..., held] = fixed[:, held]
-    h = np.empty((*v.shape[:-1], len(m.hidden_bias)), np.float32)
+    # replicas are swapped, all at once; chains are blocks of rows, each swept on its own
+    blocks = [slice(0, len(fixed))] if replicas > 1 else list(in_blocks(len(fixed)))
+    h = np.empty(
+        (replicas, max((b.stop - b.start for b in blocks), default=0), len(m.hidden_bias)), np.float32
+    )
     before = v[0].copy()
     step = 0
     for taken in counts(config.steps, config.every):
@@ -203,7 +207,11 @@ def sample(
             for ahead in range(taken - 1, -1, -1):
                 if not ahead:
                     before[...] = v[0]
-                sweep(m, v, rng, betas if replicas > 1 else 1.0, out=v, hidden=h)
+                for rows in blocks:
+                    some = v[:, rows]
+                    sweep(
+                        m, some, rng, betas if replicas > 1 else 1.0, out=some, hidden=h[:, : some.shape[1]]
+                    )
                 if held.size:
                     v[..., held] = fixed[:, held]
                 if replicas > 1:

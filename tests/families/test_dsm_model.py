@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from ebm_plugins import exact
+from ebm_plugins.families import dsm
 from ebm_plugins.families import dsm_model as models
 from ebm_plugins.shapes import mixture
 
@@ -150,6 +153,26 @@ def test_precision_shape_and_tiles():
     assert models.energy(params, x[:0]).shape == (0,)
     assert models.gradient(params, x[:0]).shape == (0, 2)
     assert models.energy(params, np.zeros((2, 2), dtype=int)).dtype == np.float64
+
+
+@pytest.mark.parametrize("of", ["energy", "gradient", "sample"])
+def test_memory_does_not_grow_with_the_hidden_units_of_all_states(of):
+    """20,000 states and the widest network: one hidden layer of all of them is 82 MB in float32, and a pass holds many. A
+    tile's is 1 MB in float32; the states, at most, are a third of a MB an array."""
+    rng = np.random.default_rng(0)
+    sigmas = models.ladder(2.8, 0.1, 10)
+    params = models.initial(
+        rng.standard_normal((100, 2)), "energy", sigmas, (1024, 1024), "silu", np.random.default_rng(1)
+    )
+    x = rng.standard_normal((20_000, 2))
+    tracemalloc.start()
+    if of == "sample":
+        next(iter(dsm.sample(params, dsm.SampleConfig(steps=1, every=1), rng, x)))
+    else:
+        getattr(models, of)(params, x)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50e6
 
 
 def test_the_ladder_is_geometric():

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
 
+from ebm_plugins import network
 from ebm_plugins.families import infonce_core as core
 from ebm_plugins.families import infonce_model as model
 from ebm_plugins.network import start
@@ -183,3 +185,21 @@ def test_symmetric_is_the_mean_of_both_ways_also_where_one_exponential_cannot_se
     (there, down), (back, across) = core.one_way(logits), core.one_way(logits.T)
     assert loss == pytest.approx(0.5 * (there + back), rel=1e-12, abs=1e-12)
     np.testing.assert_allclose(slope, 0.5 * (down + across.T), atol=1e-14)
+
+
+def test_memory_of_the_energy_does_not_grow_with_the_hidden_units_of_all_pairs() -> None:
+    """20,000 pairs and the widest encoder: its hidden layer would be 164 MB in float64, and the pairs are 20 MB."""
+    weights = network.start((64, 1024, 32), np.random.default_rng(0))
+    params = {
+        **network.named(weights, "left_"),
+        "unit": np.array([True]),
+        "temperature": np.array([0.1]),
+        "bank_queries": np.zeros((1, 64)),
+    }
+    x = np.random.default_rng(1).random((20_000, 128))
+    tracemalloc.start()
+    found = model.energy(params, x)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 70e6
+    np.testing.assert_allclose(found[-5:], model.energy(params, x[-5:]), rtol=1e-12)
