@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import re
 from functools import cache
 from pathlib import Path
@@ -16,10 +15,12 @@ from typing import TYPE_CHECKING
 
 from starlette.datastructures import MutableHeaders
 
+from dashboard import limits
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-VARIABLE = "EBM_FRAME_ANCESTORS"
+VARIABLE = limits.variable("frame_ancestors")
 SELF, NONE = "'self'", "'none'"
 # A scheme, a host name (or all below one) and perhaps a port: nothing that could end a directive or a header.
 ORIGIN = re.compile(r"https?://(\*\.)?[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?(:[0-9]{1,5})?", re.IGNORECASE)
@@ -33,7 +34,7 @@ class SettingError(SystemExit):
 
 def frame_ancestors() -> tuple[str, ...]:
     """Who may show our pages in a frame, as the host set it: sources of ``frame-ancestors``."""
-    return sources(os.environ.get(VARIABLE, ""))
+    return sources(limits.settings().frame_ancestors)
 
 
 def sources(text: str) -> tuple[str, ...]:

@@ -59,7 +59,7 @@ class Settings:
     login_allow: str = _said(
         "", "E-mail addresses or @domains that may sign in where [auth] is set (empty: all)"
     )
-    log: str = _said("", "json: one line of JSON an event on standard error")
+    log: str = _said("", "json: one line of JSON an event on standard error; text: one to be read; else none")
 
     @property
     def run(self) -> runs.Limits:
@@ -81,6 +81,15 @@ def settings() -> Settings:
         if raw is not None and (raw.strip() or one.name == "plugins"):
             given[one.name] = _value(one, raw.strip())
     return Settings(**given)
+
+
+def at_start() -> None:
+    """Called before anything else of a server: what secrets.toml says is then in the environment for all who read it,
+    and a value that cannot be used ends the server (SystemExit), whose last line is which."""
+    try:
+        settings()
+    except ConfigError as error:
+        raise SystemExit(f"A setting of this host cannot be used. {error}") from None
 
 
 def variable(name: str) -> str:
@@ -130,6 +139,7 @@ def table() -> list[tuple[str, str, str]]:
 
 def main() -> None:
     """Print every setting, what it means and what is in force."""
+    at_start()
     now = settings()
     for (name, _, about), one in zip(table(), fields(Settings), strict=True):
         print(f"{name:26} {getattr(now, one.name)!s:>12}  {about}")

@@ -11,7 +11,6 @@ in and the page says why.
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -20,13 +19,13 @@ from urllib.parse import urlsplit
 import streamlit as st
 from streamlit import auth_util
 
-from dashboard import embed, logs
+from dashboard import embed, limits, logs
 from dashboard.notices import error_line, notice, plain, small
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
-VARIABLE = "EBM_LOGIN_ALLOW"
+VARIABLE = limits.variable("login_allow")
 SHORTEST = 32  # characters of a cookie secret
 INSTALL = 'pip install "ebm-plugins[login]"'
 SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -51,7 +50,7 @@ def problem() -> str:
 
 def listed(user: Mapping[str, Any]) -> bool:
     """Whether the host's list lets this user in. An address that its provider calls unverified is on no list."""
-    allowed = [one.strip().lower() for one in os.environ.get(VARIABLE, "").split(",") if one.strip()]
+    allowed = [one.strip().lower() for one in limits.settings().login_allow.split(",") if one.strip()]
     if not allowed:
         return True
     email = str(user.get("email") or "").strip().lower()

@@ -16,7 +16,9 @@ import re
 import sys
 from datetime import UTC, datetime
 
-VARIABLE = "EBM_LOG"
+from dashboard import limits
+
+VARIABLE = limits.variable("log")  # read as it is: a log never stops anything
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+ -]{0,47}")
 LEFT_OUT = "(left out)"
 # Loggers of others that say what a request held: its address and query, its Origin, what a provider answered.

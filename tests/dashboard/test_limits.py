@@ -73,6 +73,35 @@ def test_secrets_say_the_same_and_the_environment_goes_first(tmp_path: Path) -> 
     assert asked(tmp_path, code).stdout.split() == ["9.0", "1", "json", "json"]
 
 
+def test_secrets_are_read_before_anything_asks_for_a_setting(tmp_path: Path) -> None:
+    """Who may frame us, whose plugins load and what is logged are settled before there is an engine."""
+    (tmp_path / ".streamlit").mkdir()
+    (tmp_path / ".streamlit" / "secrets.toml").write_text(
+        '[ebm]\nframe_ancestors = "https://school.example"\nplugins = ""\nlog = "json"\nlogin_allow = "@school.example"\n'
+    )
+    code = (
+        "import os\n"
+        "from dashboard import headers, login, streamlit_app\n"
+        "print(headers.frame_ancestors(), repr(os.environ['EBM_PLUGINS']))\n"
+        "print([one.kwargs for one in streamlit_app.web.middleware() if 'ancestors' in one.kwargs])\n"
+        "print(login.listed({'email': 'ada@college.example'}))"
+    )
+    done = asked(tmp_path, code)
+    assert done.stdout.splitlines() == [
+        "('https://school.example',) ''",
+        "[{'ancestors': ('https://school.example',)}]",
+        "False",
+    ], done.stderr
+    assert '"event": "server starts"' in done.stderr
+
+
+def test_a_value_that_cannot_be_used_ends_the_server_with_a_line(tmp_path: Path) -> None:
+    done = asked(tmp_path, "import os; os.environ['EBM_WORKERS'] = 'many'\nfrom dashboard import streamlit_app")
+    assert done.returncode == 1
+    assert "EBM_WORKERS: expected a whole number from 1 to 256, got 'many'" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
 def test_a_setting_that_there_is_not_stops_the_server_by_name(tmp_path: Path) -> None:
     (tmp_path / ".streamlit").mkdir()
     (tmp_path / ".streamlit" / "secrets.toml").write_text("[ebm]\nrun_secnods = 9\n")
