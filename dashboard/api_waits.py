@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-import os
 import secrets
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from dashboard import limits
 
 if TYPE_CHECKING:
     from dashboard.jobs import Engine
@@ -36,20 +37,9 @@ class Settings:
 
 
 def settings() -> Settings:
-    """What the environment says: ``EBM_API_RUNS``, ``EBM_API_PATIENCE``."""
-    usual = Settings()
-    return Settings(
-        int(_number("EBM_API_RUNS", usual.runs)),
-        _number("EBM_API_PATIENCE", usual.patience),
-    )
-
-
-def _number(name: str, usual: float) -> float:
-    try:
-        value = float(os.environ.get(name, ""))
-    except ValueError:
-        return usual
-    return value if 0 < value < 1e9 else usual
+    """What the host has set."""
+    held = limits.settings()
+    return Settings(held.api_runs, held.api_patience)
 
 
 def visitor(address: str) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ebm_plugins import runs
+from ebm_plugins import store as stores
 from ebm_plugins.records import ConfigError
 
 PREFIX, SECTION = "EBM_", "ebm"
@@ -43,12 +44,22 @@ class Settings:
     runs_per_visitor: int = _said(2, "Runs of one visitor that are computed at the same time", 1, 1000)
     waiting_per_visitor: int = _said(24, "Runs of one visitor that may wait", 1, 10_000)
     waiting_in_all: int = _said(400, "Runs of all visitors that may wait", 1, 100_000)
+    api_runs: int = _said(4, "Runs that one caller of the JSON routes may wait for at a time", 1, 10_000)
+    api_patience: float = _said(
+        60.0, "Seconds without a question after which a run that the JSON routes began is ended", 0.05, 86_400
+    )
     kept_mb: int = _said(256, "Finished runs that the server keeps in memory", 1, 1e6)
     store: str = _said("", "Folder or fsspec URL of uploads and results (empty: the user's cache folder)")
-    store_mb: float = _said(512.0, "Uploads that are kept, together", 1, 1e9)
-    store_days: float = _said(30.0, "Days after its last use until an upload goes", 0.001, 1e5)
-    results_mb: float = _said(2048.0, "Stored results that are kept, together", 1, 1e9)
-    results_days: float = _said(90.0, "Days after its last use until a result goes", 0.001, 1e5)
+    store_mb: float = _said(stores.USUAL[stores.MEGABYTES], "Uploads that are kept, together", 1, 1e9)
+    store_days: float = _said(
+        stores.USUAL[stores.DAYS], "Days after its last use until an upload goes", 0.001, 1e5
+    )
+    results_mb: float = _said(
+        stores.USUAL[stores.RESULT_MEGABYTES], "Stored results that are kept, together", 1, 1e9
+    )
+    results_days: float = _said(
+        stores.USUAL[stores.RESULT_DAYS], "Days after its last use until a result goes", 0.001, 1e5
+    )
     upload_mb: int = _said(
         20, "One upload; Streamlit's own server.maxUploadSize, 20 in .streamlit/config.toml, holds too", 1, 20
     )

@@ -34,6 +34,12 @@ from ebm_plugins.records import ConfigError
 
 FOLDER, MEGABYTES, DAYS = "EBM_STORE", "EBM_STORE_MB", "EBM_STORE_DAYS"
 RESULT_MEGABYTES, RESULT_DAYS = "EBM_RESULTS_MB", "EBM_RESULTS_DAYS"
+USUAL = {
+    MEGABYTES: 512.0,
+    DAYS: 30.0,
+    RESULT_MEGABYTES: 2048.0,
+    RESULT_DAYS: 90.0,
+}  # where a host says nothing
 LISTED = 500  # writes of this process after which a store is listed again
 UNSEEN = 0.05  # of the limit: what this process writes at most before it lists the store again
 SHARE = 0.1  # of the limit: how far below it a full store is emptied
@@ -232,21 +238,21 @@ def _tally(url: str) -> _Tally:
 
 def uploads() -> Store:
     """The store of what people brought."""
-    return Store(_urls()[0], int(_number(MEGABYTES, 512) * 1e6), _number(DAYS, 30))
+    return Store(_urls()[0], int(_number(MEGABYTES) * 1e6), _number(DAYS))
 
 
 def results() -> Store:
     """The store of what runs yielded."""
-    return Store(_urls()[1], int(_number(RESULT_MEGABYTES, 2048) * 1e6), _number(RESULT_DAYS, 90))
+    return Store(_urls()[1], int(_number(RESULT_MEGABYTES) * 1e6), _number(RESULT_DAYS))
 
 
-def _number(name: str, usual: float) -> float:
+def _number(name: str) -> float:
     """What the environment says; a number that is none counts as not said."""
     try:
         value = float(os.environ.get(name, ""))
     except ValueError:
-        return usual
-    return value if 0 < value < 1e9 else usual
+        return USUAL[name]
+    return value if 0 < value < 1e9 else USUAL[name]
 
 
 def _urls() -> tuple[str, str]:

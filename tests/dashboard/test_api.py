@@ -407,11 +407,15 @@ def test_a_caller_is_known_by_nothing_that_names_it() -> None:
         api_waits.visitor("2001:db8::1")
         == api_waits.visitor("2001:db8::2")
         != api_waits.visitor("2001:db8:1::1")
+    monkeypatch.setenv("EBM_API_PATIENCE", "nan")
+    with pytest.raises(ConfigError, match="EBM_API_PATIENCE"):
+        api_waits.settings()
     )
     assert api_waits.visitor("testclient") == api_waits.visitor("testclient")
 
 
-def test_settings_that_are_none_count_as_not_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_are_the_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert api_waits.settings() == api_waits.Settings()
     monkeypatch.setenv("EBM_API_RUNS", "7")
     monkeypatch.setenv("EBM_API_PATIENCE", "nan")
     assert api_waits.settings() == api_waits.Settings(runs=7, patience=60)

@@ -96,7 +96,9 @@ def test_secrets_are_read_before_anything_asks_for_a_setting(tmp_path: Path) -> 
 
 
 def test_a_value_that_cannot_be_used_ends_the_server_with_a_line(tmp_path: Path) -> None:
-    done = asked(tmp_path, "import os; os.environ['EBM_WORKERS'] = 'many'\nfrom dashboard import streamlit_app")
+    done = asked(
+        tmp_path, "import os; os.environ['EBM_WORKERS'] = 'many'\nfrom dashboard import streamlit_app"
+    )
     assert done.returncode == 1
     assert "EBM_WORKERS: expected a whole number from 1 to 256, got 'many'" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
