@@ -8,8 +8,6 @@ import logging
 import re
 import time
 from collections.abc import Mapping
-from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -20,8 +18,9 @@ from dashboard.api_answers import catalogue, done, problem, said, tidy, unfinish
 from dashboard.api_openapi import openapi
 from dashboard.api_schema import DIGEST, RUNS, Answer, Problem
 from dashboard.api_waits import Waits, seat, visitor
-from dashboard.job import LEFT, REFUSED
-from ebm_plugins import ConfigError, PluginError, link, runs, stored
+from dashboard.job import LEFT, REFUSED, BusyError
+from dashboard.waiting import was_turned_away
+from ebm_plugins import ConfigError, PluginError, link, results, runs, stored
 from ebm_plugins.link import Mended
 from ebm_plugins.plans import Plan, plan
 
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 METHODS = ("GET", "HEAD")
 TOLD = 60.0  # seconds for which a run that failed is told to have failed; after that it is tried again
-BUSY = "BusyError"  # what an engine raises for which too many runs wait
 NOTES = 200  # values of a link that are named
 FRESH = {"cache-control": "no-store"}
 ASK = {"cache-control": "no-cache"}  # keep it, and ask whether it is still so
@@ -234,17 +232,16 @@ def _run(engine: Engine, digest: str) -> Run | None:
     if content is None:
         return None
     try:
-        found: Run = import_module("ebm_plugins.results").from_bytes(content, engine.registry)
+        return results.from_bytes(content, engine.registry)
     except (ValueError, PluginError):  # bytes of another version, or of a plugin that has gone since
         return None
-    return found
 
 
 def _refuse_failed(engine: Engine, digest: str) -> None:
     """Refuse a run that ended without a result just now; one that did so a while ago is forgotten, so that it is
     tried again."""
     job = engine.find(digest)
-    if job is None or not job.over or job.state == LEFT:
+    if job is None or not job.over or job.state == LEFT or was_turned_away(job):
         return
     if time.monotonic() - job.ended < TOLD:
         raise _failed(job)
@@ -253,13 +250,15 @@ def _refuse_failed(engine: Engine, digest: str) -> None:
 
 def _failed(job: Job) -> Refusal:
     error = job.error
+    if isinstance(error, BusyError):
+        return Refusal(429, error.field, error.expected, error.got, retry_after="10")
     if job.state == REFUSED and isinstance(error, ConfigError):
         return Refusal(422, error.field, tidy(error.expected), tidy(str(error.got)))
     return Refusal(422, "run", f"a run that comes to its end ({RUNS}/{job.key} says more)", tidy(said(error)))
 
 
 def _check_size(engine: Engine, made: Plan) -> None:
-    runs.check_limits(made, getattr(engine, "limits", None) or runs.Limits())
+    runs.check_limits(made, engine.limits)
 
 
 def _submit(engine: Engine, made: Plan, digest: str, who: str) -> Job:
@@ -278,10 +277,8 @@ def _submit(engine: Engine, made: Plan, digest: str, who: str) -> Job:
         raise Refusal(429, "runs", wanted, f"{most + 1}: wait for one of them", retry_after="5")
     try:
         job = engine.submit(made.spec, seat(who, digest))
-    except BaseException as error:
+    except BaseException:
         _waits.drop(engine, who, digest)
-        if isinstance(error, runs.LimitError) and type(error).__name__ == BUSY:
-            raise Refusal(429, error.field, error.expected, error.got, retry_after="10") from None
         raise
     _waits.watch(engine, over)
     return job
@@ -289,14 +286,14 @@ def _submit(engine: Engine, made: Plan, digest: str, who: str) -> Job:
 
 def _patience(job: Job) -> str:
     """Seconds until it is worth asking again."""
-    return str(min(10, 1 + int(getattr(job, "place", None) or 0)))
+    return str(min(10, 1 + (job.place or 0)))
 
 
 def _allowed(request: Request) -> bool:
     """Whether whoever calls may: everybody, where no login is set up."""
-    if find_spec("dashboard.login") is None:
-        return True
-    return bool(import_module("dashboard.login").allowed(request))
+    from dashboard import login
+
+    return login.allowed(request)
 
 
 # Sending -------------------------------------------------------------------------------------------------------

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.machinery
 import io
-import sys
 import time
-import types
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
@@ -17,9 +14,9 @@ import pytest
 from api_desk import TOYS, Answer, Desk, acall, call, provided, query
 from toy_families import BOWL, changed
 
-from dashboard import api_answers, api_calls, api_waits
-from dashboard.job import LEFT, QUEUED, RUNNING
-from ebm_plugins import ConfigError, PluginError, Snapshot, link, numbers, runs, store
+from dashboard import api_answers, api_calls, api_waits, login
+from dashboard.job import LEFT, QUEUED, RUNNING, BusyError
+from ebm_plugins import ConfigError, PluginError, Snapshot, link, numbers, results, runs, store
 
 RUN = "/api/v1/runs?"
 BOWLED = {"family": "bowl", "data": "cloud", "sample__steps": 12, "start__n": 9, "seed": 5}
@@ -216,12 +213,13 @@ def test_a_caller_waits_for_few_runs_at_a_time(desk: Desk) -> None:
 
 
 def test_an_engine_that_is_full_is_said_to_be(desk: Desk) -> None:
-    busy = type("BusyError", (runs.LimitError,), {})
-    desk.refuse = busy("runs", "at most 400 runs that wait", "400 already")
+    """The engine's list is full: it turns the job away, and takes it when it is asked for again."""
+    desk.turn_away = BusyError("runs", "at most 400 runs that wait", "400 already")
     answer = asked()
     assert (answer.status, answer.json["got"]) == (429, "400 already")
     assert answer.headers["retry-after"]
-    desk.refuse = None
+    assert asked().status == 429
+    desk.turn_away = None
     desk.hold = True
     assert [asked(seed=s).status for s in range(4)] == [202] * 4  # the refused one took no place
 
@@ -334,16 +332,13 @@ def test_no_such_run(desk: Desk, digest: str, ending: str) -> None:
 def test_a_stored_run_needs_no_job(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """As after a restart, or on another replica."""
     made = asked().json
-    run = desk.jobs.pop(made["digest"]).run
+    del desk.jobs[made["digest"]]
     content = desk.store[made["digest"]]
-    results: Any = types.ModuleType("ebm_plugins.results")
-    results.from_bytes = lambda raw, registry: run if raw == content else None
-    monkeypatch.setitem(sys.modules, "ebm_plugins.results", results)
     assert asked().json == made
     assert call(made["status"]).json == made
     assert call(made["npz"]).body == content
     assert desk.computed == 1
-    results.from_bytes = lambda raw, registry: int("of another version")
+    monkeypatch.setattr(results, "from_bytes", lambda raw, registry: int("of another version"))
     assert asked().json == made
     assert desk.computed == 2  # it cannot be read, so it is made again
 
@@ -382,10 +377,7 @@ def test_nobody_else_may_read_it_across_origins(desk: Desk) -> None:
 def test_where_a_login_is_set_up_it_is_asked_for(monkeypatch: pytest.MonkeyPatch, desk: Desk) -> None:
     monkeypatch.undo()
     monkeypatch.setattr(api_calls, "_engine", lambda: desk)
-    stub: Any = types.ModuleType("dashboard.login")
-    stub.__spec__ = importlib.machinery.ModuleSpec("dashboard.login", None)
-    stub.allowed = lambda request: request.headers.get("cookie") == "mine"
-    monkeypatch.setitem(sys.modules, "dashboard.login", stub)
+    monkeypatch.setattr(login, "allowed", lambda request: request.headers.get("cookie") == "mine")
     for path in (
         "/api/v1/families",
         RUN + query(**BOWLED),
@@ -407,9 +399,6 @@ def test_a_caller_is_known_by_nothing_that_names_it() -> None:
         api_waits.visitor("2001:db8::1")
         == api_waits.visitor("2001:db8::2")
         != api_waits.visitor("2001:db8:1::1")
-    monkeypatch.setenv("EBM_API_PATIENCE", "nan")
-    with pytest.raises(ConfigError, match="EBM_API_PATIENCE"):
-        api_waits.settings()
     )
     assert api_waits.visitor("testclient") == api_waits.visitor("testclient")
 
@@ -417,8 +406,10 @@ def test_a_caller_is_known_by_nothing_that_names_it() -> None:
 def test_settings_are_the_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert api_waits.settings() == api_waits.Settings()
     monkeypatch.setenv("EBM_API_RUNS", "7")
-    monkeypatch.setenv("EBM_API_PATIENCE", "nan")
     assert api_waits.settings() == api_waits.Settings(runs=7, patience=60)
+    monkeypatch.setenv("EBM_API_PATIENCE", "nan")
+    with pytest.raises(ConfigError, match="EBM_API_PATIENCE"):
+        api_waits.settings()
 
 
 # What is installed -----------------------------------------------------------------------------------------------

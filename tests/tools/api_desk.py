@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from api_engine import packed
 from starlette.applications import Starlette
 from toy_families import REGISTRY
 
 from dashboard import api
-from dashboard.job import DONE, FAILED, LEFT, QUEUED, REFUSED, Job
-from ebm_plugins import ConfigError, runs
+from dashboard.job import DONE, FAILED, LEFT, QUEUED, REFUSED, BusyError, Job
+from dashboard.waiting import was_turned_away
+from ebm_plugins import ConfigError, results, runs
 from ebm_plugins.plans import plan
 from ebm_plugins.registry import Provider, Registry
 
@@ -42,15 +42,18 @@ class Desk:
     computed: int = 0
     state: str = "ready"
     refuse: Exception | None = None
+    turn_away: BusyError | None = None
 
     def submit(self, spec: Any, seat: str) -> Job:
         if self.refuse:
             raise self.refuse
         made = plan(spec, self.registry)
         job = self.jobs.get(made.spec_digest)
-        if job is None or job.state == LEFT:
+        if job is None or job.state == LEFT or was_turned_away(job):
             job = self.jobs[made.spec_digest] = Job(made.spec_digest, made.spec, made.spec)
-            if not self.hold:
+            if self.turn_away:
+                job.state, job.error, job.ended = REFUSED, self.turn_away, time.monotonic()
+            elif not self.hold:
                 self.make(job)
         job.seats.add(seat)
         return job
@@ -61,7 +64,7 @@ class Desk:
         job.state = DONE
         try:
             job.run = runs.run(job.spec, self.registry, limits=self.limits)
-            self.store[job.key] = packed(job.run)
+            self.store[job.key] = results.to_bytes(job.run)
         except Exception as error:
             job.state, job.error = REFUSED if isinstance(error, ConfigError) else FAILED, error
         job.ended = time.monotonic()

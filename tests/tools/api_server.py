@@ -10,12 +10,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from dashboard.jobs import Engine
-
-ROOT = Path(__file__).resolve().parents[2]
-# Until the engine has what the routes ask for, and the app has the routes, an app of the tests' own stands in.
-APP = "dashboard" if hasattr(Engine, "stored") else str(ROOT / "tests" / "dashboard" / "api_app")
-
 
 @dataclass(frozen=True)
 class Home:
@@ -55,7 +49,7 @@ def start(serve: Callable[..., Any], folder: Path, **env: str) -> Home:
         "XDG_CACHE_HOME": folder / "home" / "cache",
     }
     usual = {"EBM_PLUGINS": "", "EBM_KEPT_MB": "16", "PYTHONDONTWRITEBYTECODE": "1"}
-    server = serve(env={**{k: str(v) for k, v in places.items()}, **usual, **env}, app=APP)
+    server = serve(env={**{k: str(v) for k, v in places.items()}, **usual, **env})
     made = Home(server, folder)
     end = time.monotonic() + 120
     while "Warm after" not in made.log():
