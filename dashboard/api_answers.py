@@ -32,8 +32,8 @@ from ebm_plugins import ConfigError, PluginError, __version__, link, numbers
 from ebm_plugins.plans import offered_datasets, offered_samplers, plan
 from ebm_plugins.records import Family, Run
 from ebm_plugins.registry import Registry
-from ebm_plugins.runs import environment_tag, result_digest, spec_digest
-from ebm_plugins.stamps import stamp
+from ebm_plugins.runs import result_digest, spec_digest
+from ebm_plugins.stamps import environment_of, stamp
 
 if TYPE_CHECKING:
     from dashboard.job import Job
@@ -81,7 +81,7 @@ def unfinished(job: Job, registry: Registry, notes: Iterable[link.Mended] = ()) 
         return Waiting(
             **base,
             state="queued" if queued else "running",
-            place=getattr(job, "place", None) if queued else None,
+            place=job.place if queued else None,
             phase="" if queued else job.phase,
             step=job.step,
             total=job.total,
@@ -109,7 +109,7 @@ def done(run: Run, registry: Registry, notes: Iterable[link.Mended] = ()) -> Don
         mended=mended(notes),
         spec=run.spec.as_dict(),
         result_digest=result_digest(run),
-        environment=environment_tag(),
+        environment=environment_of(run),
         stamp="_".join(p for p in (__version__, digest[:16], mark) if p),
         space=run.space.describe(),
         states=list(np.shape(run.sampling.last)),

@@ -13,6 +13,7 @@ from ebm_plugins.records import Family, Run, claim
 from ebm_plugins.registry import Registry
 from ebm_plugins.runs import environment_tag, result_digest, spec_digest
 from ebm_plugins.spaces import BinaryGrid
+from ebm_plugins.stamps import environment_of
 
 CSS = """
 :root { color-scheme: light; }
@@ -201,9 +202,10 @@ def _digests(run: Run, registry: Registry) -> str:
     rows = [
         ("spec, equal everywhere", spec_digest(run.spec, registry)),
         ("result, equal where the environment is", result_digest(run)),
-        ("environment", environment_tag()),
+        ("environment", made_in := environment_of(run)),
     ]
-    rows += [(name, str(value)) for name, value in digests.environment().items() if name != "features"]
+    if made_in == environment_tag():  # elsewhere nothing here knows what it was made with
+        rows += [(name, str(value)) for name, value in digests.environment().items() if name != "features"]
     return f'<div class="digests">{_table(("Digest or version", "Value"), rows)}</div>'
 
 

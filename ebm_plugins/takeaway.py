@@ -13,8 +13,9 @@ import numpy as np
 from ebm_plugins import stored
 from ebm_plugins.records import Array, Run
 from ebm_plugins.registry import Registry
-from ebm_plugins.runs import environment_tag, result_digest, spec_digest
+from ebm_plugins.runs import result_digest, spec_digest
 from ebm_plugins.spaces import BinaryGrid, Pairs, Plane
+from ebm_plugins.stamps import environment_of
 
 SCRIPT = '''"""{title}: one run, made again. Needs ebm-plugins {version}{plugins}."""
 
@@ -79,7 +80,7 @@ def script(run: Run, registry: Registry) -> str:
         spec=pprint.pformat(run.spec.as_dict(), width=100, sort_dicts=False),
         spec_digest=spec_digest(run.spec, registry),
         result_digest=result_digest(run),
-        environment=environment_tag(),
+        environment=environment_of(run),
         free="" if run.free is None else "[:, result.free]",
     )
 

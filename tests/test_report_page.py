@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from ebm_plugins import charts_svg, curves, framed, link, numbers, report_page, runs
+from ebm_plugins import charts_svg, curves, framed, link, numbers, report_page, runs, stamps, takeaway
 from ebm_plugins.palette import DARK, LIGHT
 from ebm_plugins.wording import number
 
@@ -39,6 +39,15 @@ def test_every_familys_report_is_one_page_without_requests(made, registry) -> No
             ElementTree.fromstring(figure)
         values = re.findall(r"<path d=\"([^\"]*)\"", text)
         assert not any("nan" in d or "inf" in d for d in values)
+
+
+def test_of_a_run_that_was_made_elsewhere_the_environment_is_that_one(made, registry) -> None:
+    here, there = runs.environment_tag(), "0f3a5c7e9b1d"
+    run = replace(made["langevin"], stamp=stamps.stamp(made["langevin"]).replace(here, there))
+    text = report_page.page(run, registry, "/langevin")
+    assert there in text
+    assert here not in text
+    assert f'ENVIRONMENT = "{there}"' in takeaway.script(run, registry)
 
 
 def test_the_numbers_are_the_runs(made, registry) -> None:
