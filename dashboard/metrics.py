@@ -19,15 +19,13 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 UNCACHED = {"cache-control": "no-store"}
 STATES = ("starting", "ready", "idle", "lost")
 OUTCOMES = (
-    "computed", "loaded", "shared", "done", "stopped", "failed", "refused", "silent", "left", "killed", "evicted",
+    "computed", "loaded", "shared", "done", "stopped", "failed", "refused", "silent", "left", "killed",
 )  # fmt: skip
 GAUGES = {
     "workers": ("ebm_workers", "Worker processes."),
     "running": ("ebm_runs_running", "Runs that are being computed."),
     "queued": ("ebm_runs_queued", "Runs that wait for a worker."),
     "held": ("ebm_runs_held", "Runs that the server holds in memory."),
-    "store_bytes": ("ebm_store_bytes", "Uploads that are kept."),
-    "results_bytes": ("ebm_results_bytes", "Results that are kept."),
 }
 COUNTERS = {"seconds": ("ebm_run_seconds", "Seconds that runs have taken on workers.")}
 STARTED = time.time()

@@ -11,12 +11,13 @@ import pytest
 from dashboard_tools import ask
 from starlette.applications import Starlette
 
-from dashboard import metrics, web
+from dashboard import jobs, metrics, web
+from ebm_plugins.registry import Registry
 
 SAMPLE = re.compile(r'([a-z_]+)(\{[a-z_]+="[a-z]+"\})? (-?\d+(\.\d+)?(e[+-]\d+)?)')
 STATUS: dict[str, float | str] = {
     "engine": "ready", "workers": 2.0, "running": 1.0, "queued": 4.0, "computed": 17.0, "failed": 3.0, "killed": 1.0,
-    "seconds": 12.5, "store_bytes": 4e9, "zork<script>": 1.0, "refused": float("nan"), "shared": "many",
+    "seconds": 12.5, "zork<script>": 1.0, "refused": float("nan"), "shared": "many",
 }  # fmt: skip
 
 
@@ -65,8 +66,17 @@ def test_the_engines_numbers_and_no_name_that_is_not_ours(app: Starlette) -> Non
         'ebm_engine{ebm_engine="starting"}': 0, 'ebm_engine{ebm_engine="ready"}': 1, 'ebm_engine{ebm_engine="idle"}': 0,
         'ebm_engine{ebm_engine="lost"}': 0, "ebm_workers": 2, "ebm_runs_running": 1, "ebm_runs_queued": 4,
         'ebm_runs_total{outcome="computed"}': 17, 'ebm_runs_total{outcome="failed"}': 3,
-        'ebm_runs_total{outcome="killed"}': 1, "ebm_run_seconds_total": 12.5, "ebm_store_bytes": 4e9,
+        'ebm_runs_total{outcome="killed"}': 1, "ebm_run_seconds_total": 12.5,
     }  # fmt: skip
+
+
+def test_the_engine_says_all_that_has_a_name_and_its_state(registry: Registry) -> None:
+    """Asked before it has anything to do, so no cluster is started."""
+    engine = jobs.Engine(registry, address="tcp://127.0.0.1:1")
+    said = engine.status()
+    engine.close()
+    assert set(said) == {"engine", *metrics.GAUGES, *metrics.COUNTERS, *metrics.OUTCOMES}
+    assert said["engine"] in metrics.STATES
 
 
 @pytest.mark.parametrize("state", ["ready", "starting", "idle", "lost"])
@@ -93,8 +103,6 @@ def test_a_server_that_cannot_serve_a_page_says_so(app: Starlette, monkeypatch: 
 
 
 def test_neither_makes_an_engine_and_both_are_cheap(app: Starlette, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dashboard import jobs
-
     def never(*_: Any, **__: Any) -> None:
         raise AssertionError("an engine was made")
 
