@@ -102,12 +102,7 @@ def _failed(engine: Engine, visit: Visit, job: Job) -> None:
     error = job.error
     if isinstance(error, BusyError):
         notice("warn", "Not begun.", plain(boundary.sentence(error)), key=f"{visit.family} verdict")
-        st.button(
-            "Try again",
-            icon=":material/refresh:",
-            on_click=lambda: engine.forget(job),
-            key=f"{visit.family} again",
-        )
+        _again(engine, visit, job)
         return
     if isinstance(error, LimitError):
         notice("bad", "Too large to run here.", too_large(error), key=f"{visit.family} verdict")
@@ -128,6 +123,10 @@ def _failed(engine: Engine, visit: Visit, job: Job) -> None:
         )
     elif error is not None:
         boundary.show(error, visit.family, job.phase or "train", job.trace)
+    _again(engine, visit, job)
+
+
+def _again(engine: Engine, visit: Visit, job: Job) -> None:
     if not visit.room.watch:
         st.button(
             "Try again",
