@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from served import free_port, status
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -82,7 +81,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Se
         env: dict[str, str] | None = None,
         app: str = "dashboard",
     ) -> Server:
-        port = _free_port()
+        port = free_port()
         log = tmp_path_factory.mktemp("server") / "log.txt"
         settings = ("--server.headless=true", "--server.address=127.0.0.1", f"--server.port={port}", *options)
         with log.open("wb") as out:
@@ -98,7 +97,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Se
         running.append(process)
         deadline = time.monotonic() + START_SECONDS
         below = next((o.partition("=")[2] for o in options if o.startswith("--server.baseUrlPath=")), "")
-        while _status(port, f"{below and '/'}{below}/_stcore/health") != 200:
+        while status(port, f"{below and '/'}{below}/_stcore/health") != 200:
             if process.poll() is not None or time.monotonic() > deadline:
                 pytest.fail(f"streamlit run {app} did not start. Its log:\n{log.read_text()[-4000:]}")
             time.sleep(0.1)
@@ -139,24 +138,6 @@ def browser() -> Iterator[Browser]:
 def _elsewhere() -> dict[str, str]:
     """This environment, without the cluster that tests of pages have in their own process."""
     return {name: value for name, value in os.environ.items() if name != "EBM_DASK_ADDRESS"}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _status(port: int, path: str) -> int | None:
-    """The HTTP status of a loopback address (no proxy is asked), or None when nothing answers."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    try:
-        connection.request("GET", path)
-        return connection.getresponse().status
-    except OSError:
-        return None
-    finally:
-        connection.close()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
