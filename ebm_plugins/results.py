@@ -8,7 +8,6 @@ fingerprint is for those who edit without a new version.)
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -151,9 +150,3 @@ def _code(name: str) -> bytes:
         return digests.sha256(*(one.read_bytes() for one in beside)).encode()
     except OSError:  # it came from somewhere that is no file
         return name.encode()
-
-
-def summary(run: Run) -> Mapping[str, float]:
-    """The last value of each of the run's metrics, with the mean energy of the last states."""
-    found = {name: float(values[-1]) for name, values in run.sampling.metrics.items() if len(values)}
-    return {**found, "mean energy": float(np.mean(run.sampling.energies[-1]))}
