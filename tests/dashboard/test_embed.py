@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -10,7 +11,7 @@ import pytest
 from dashboard_tools import open_page, texts, visit_of
 from streamlit.testing.v1 import AppTest
 
-from dashboard import embed
+from dashboard import embed, jobs
 from ebm_plugins.registry import Registry
 
 URL = "https://school.example/below/hopfield"
@@ -54,6 +55,14 @@ def test_every_familys_page_is_its_stage_its_verdict_and_its_truth(registry: Reg
         assert visit.shown.run.verdict.text in texts(at), key
         assert [tab.label for tab in at.tabs] == ["Truth"], key
         link(at)
+
+
+def test_a_full_waiting_list_is_said_without_a_button(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = jobs.engine()
+    monkeypatch.setattr(engine, "settings", replace(engine.settings, waiting_in_all=0))
+    at = embedded("langevin", {"seed": "987654"})
+    assert "Not begun." in texts(at)
+    assert costly(at) == []
 
 
 @pytest.mark.parametrize("path", ["", "compare", "plugins"])
