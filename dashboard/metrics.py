@@ -40,8 +40,7 @@ def watch(engine: Any) -> None:
 def status() -> Mapping[str, float | str]:
     """What the engine says of itself; nothing while there is none."""
     engine = _engine[0]() if _engine else None
-    said = getattr(engine, "status", None)
-    return said() if said is not None else {}
+    return {} if engine is None else engine.status()
 
 
 def text(said: Mapping[str, float | str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import subprocess
 import sys
 import time
@@ -16,22 +15,17 @@ import faults
 from processes import descendants, read, wait_gone
 from served import served
 
-CLUSTER = importlib.util.find_spec("dashboard.cluster") is not None
-KILLS = (
-    faults.KILLS if CLUSTER else ("server",)
-)  # where runs are threads of the server there is nothing else to kill
-
 
 def test_a_dozen_runs_while_what_computes_them_is_killed(registry: Any, tmp_path: Path) -> None:
     """Each visitor sees the result that a headless run has, or is told what happened and goes on; nothing is left."""
     addresses = ["/hopfield", "/langevin", "/metropolis-hastings"]
     with served(tmp_path) as server:
-        course = asyncio.run(faults.course_of(server, 12, 3, KILLS, 3, addresses))
+        course = asyncio.run(faults.course_of(server, 12, 3, faults.KILLS, 3, addresses))
         server.stop()
         figures = faults.judge(course, registry, 2, [], server.left())
     assert figures["faults"] == []
     assert figures["runs"] == 12
-    assert set(figures["kills"]) == set(KILLS)
+    assert set(figures["kills"]) == set(faults.KILLS)
 
 
 def test_what_was_stored_opens_on_a_new_server(registry: Any, tmp_path: Path) -> None:
