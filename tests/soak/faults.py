@@ -141,6 +141,9 @@ async def killer(course: Course, every: int, what: tuple[str, ...], patience: fl
         ):
             await asyncio.sleep(0.2)
         (course.kills if done else course.impossible).append(target)
+        say(
+            f"{len(course.outcomes)} runs ended, {course.began} begun; killed: {target if done else f'no {target} there'}"
+        )
         if target == "server":
             course.up.clear()
             await asyncio.sleep(1.0)
@@ -256,11 +259,14 @@ def say(text: str) -> None:
     help="Results held against headless runs, of each preset; 0 for all.",
 )
 @cli.option("--kill", "what", multiple=True, type=cli.Choice(KILLS), default=KILLS, show_default=True)
+@cli.option("--page", "pages", multiple=True, help="Links to ask for; presets of all families unless said.")
 @cli.option("--seed", default=1, show_default=True)
-def main(runs: int, visitors: int, every: int, check: int, what: tuple[str, ...], seed: int) -> None:
+def main(
+    runs: int, visitors: int, every: int, check: int, what: tuple[str, ...], pages: tuple[str, ...], seed: int
+) -> None:
     """A hundred runs, and what came of them while their workers were killed."""
     registry = load(discover=False)
-    addresses = slow_and_quick(registry)
+    addresses = list(pages) or slow_and_quick(registry)
     with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as server:
 
         async def all_of_it() -> tuple[Course, list[str]]:
