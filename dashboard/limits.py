@@ -83,6 +83,14 @@ def settings() -> Settings:
     return Settings(**given)
 
 
+def check() -> None:
+    """End the start of a server in one line where a setting cannot be used; put what secrets.toml says in force."""
+    try:
+        settings()
+    except ConfigError as error:
+        raise SystemExit(f"{error.field}: expected {error.expected}, got {error.got}.") from None
+
+
 def variable(name: str) -> str:
     """The environment variable of a setting."""
     return PREFIX + name.upper()
