@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from dashboard import work
+from dashboard import logs, work
 from dashboard.cluster import Cluster, EngineError
 from dashboard.job import Job
 
@@ -93,6 +93,7 @@ class Dispatcher:
         if not attempt.killed:
             attempt.killed = True
             self.killed += 1
+            logs.event("worker killed", kind=str(attempt.job.request.get("kind")))
             self._errands.submit(self._killed, attempt)
 
     def stack(self, attempt: Attempt) -> str:
@@ -201,6 +202,7 @@ class Dispatcher:
     def _engine_lost(self) -> None:
         """The scheduler is gone, and its workers with it: what ran there is handed over to the next one."""
         self.state = "lost"
+        logs.event("engine lost", running=len(self.running))
         attempts = list(self.running.values())
         self.running.clear()
         self.cluster.drop()

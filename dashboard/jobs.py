@@ -51,6 +51,7 @@ from ebm_plugins.testing import Result
 # Comparing with the truth is one long step of ours, a check many steps of the plugin's; a busy machine makes them longer.
 PATIENCE = {"truth": 3, "check": 9}
 FIRST = 90.0  # seconds until a worker says its first word: it may be a new one, on a busy machine
+KEPT_JOBS = 500  # that nobody waits for; those that made nothing take no room, and would add up
 ATTEMPTS = 3  # of one job, where engines are lost under it
 
 
@@ -102,7 +103,16 @@ class Engine:
         that nobody waits for ends. Raises ConfigError for a spec that does not resolve.
         """
         plan = plans.plan(spec, self.registry)
-        return self._asked(plan.spec_digest, seat, lambda: asking.run(plan, self.registry))
+
+        def make() -> Job:
+            job = asking.run(plan, self.registry)
+            try:  # here, so that what cannot fit never waits
+                runs.check_limits(plan, self.limits)
+            except runs.LimitError as error:
+                job.error = error
+            return job
+
+        return self._asked(plan.spec_digest, seat, make)
 
     def spend(self, spec: RunSpec, evaluations: int, seat: str = "") -> Job:
         """The job that gives a spec's sampler so many evaluations, in place of a number of steps."""
@@ -203,7 +213,8 @@ class Engine:
                 job.visitor, job.number = seat.partition("/")[0], next(self._numbers)
                 job.request |= {"registry": self.name, "limits": asdict(self.limits)}
                 self._jobs[key] = job
-                if (refusal := waiting.too_many(job, self._waiting, self.settings)) is None:
+                refusal = job.error or waiting.too_many(job, self._waiting, self.settings)
+                if refusal is None:
                     self._shelf.look_up(job, self._looked_up)
                 else:
                     self._end(job, REFUSED, refusal)
@@ -268,10 +279,10 @@ class Engine:
 
     def _make_room(self) -> None:
         used = 0
-        for key in reversed(list(self._jobs)):
+        for place, key in enumerate(reversed(list(self._jobs))):
             job = self._jobs[key]
             used += size(job)
-            if job.over and used > self.room and not job.seats:
+            if job.over and not job.seats and (used > self.room or place >= KEPT_JOBS):
                 del self._jobs[key]
 
     # What the dispatcher calls, in its thread -----------------------------------------------------------------

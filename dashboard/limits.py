@@ -94,13 +94,12 @@ def settings() -> Settings:
     return Settings(**given)
 
 
-def at_start() -> None:
-    """Called before anything else of a server: what secrets.toml says is then in the environment for all who read it,
-    and a value that cannot be used ends the server (SystemExit), whose last line is which."""
+def check() -> None:
+    """End the start of a server in one line where a setting cannot be used; put what secrets.toml says in force."""
     try:
         settings()
     except ConfigError as error:
-        raise SystemExit(f"A setting of this host cannot be used. {error}") from None
+        raise SystemExit(f"{error.field}: expected {error.expected}, got {error.got}.") from None
 
 
 def variable(name: str) -> str:
@@ -150,7 +149,7 @@ def table() -> list[tuple[str, str, str]]:
 
 def main() -> None:
     """Print every setting, what it means and what is in force."""
-    at_start()
+    check()
     now = settings()
     for (name, _, about), one in zip(table(), fields(Settings), strict=True):
         print(f"{name:26} {getattr(now, one.name)!s:>12}  {about}")

@@ -16,7 +16,7 @@ if str(HERE.parent) not in sys.path:
 
 from dashboard import limits, logs, warm, web  # noqa: E402  (the line above makes them findable)
 
-limits.at_start()
+limits.check()
 logs.quiet()
 logs.event("server starts")
 app = st.App(HERE / "app_main.py", routes=web.routes(), middleware=web.middleware(), lifespan=warm.lifespan)

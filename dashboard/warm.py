@@ -42,9 +42,10 @@ def begin() -> None:
         web.warm()
         for module in IMPORTED:
             import_module(module)
-        from dashboard import jobs
+        from dashboard import jobs, metrics
 
         engine = jobs.engine()
+        metrics.watch(engine)
     except Exception:  # a server that is not warm serves all the same
         log.exception("The server was not warmed")
         return

@@ -68,9 +68,6 @@ def from_bytes(raw: bytes, registry: Registry) -> Run:
 def rebuilt(made: Plan, *, training: Training, sampling: Sampling, free: Any, **said: Any) -> Run:
     """The run of a plan whose params and states are known."""
     params = training.params
-    for frame in training.frames:
-        for value in frame.values():
-            value.flags.writeable = False
     held = sampling.last  # what is clamped never moved, so the last states hold it
     fixed = None
     if free is not None:

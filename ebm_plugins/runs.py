@@ -114,7 +114,7 @@ def execute(
     limits = limits or Limits()
     deadline = time.monotonic() + limits.seconds
     made = plan(spec, registry)
-    _refuse_too_large(made, limits)
+    check_limits(made, limits)
     streams = np.random.SeedSequence(made.spec.seed).spawn(4)
     rng_train, rng_start, rng_sample = (np.random.default_rng(s) for s in streams[:3])
     notes: list[str] = []
@@ -196,7 +196,8 @@ def _configs(made: Plan) -> Any:
     return Configs(train=made.train_config, sample=made.sample_config)
 
 
-def _refuse_too_large(made: Plan, limits: Limits) -> None:
+def check_limits(made: Plan, limits: Limits) -> None:
+    """Raise LimitError, with the number that is too large, for a run that cannot fit."""
     start = made.spec.start
     if isinstance(start, starts.Noise):
         n = start.n
@@ -402,8 +403,3 @@ def _where_it_stopped(spec: RunSpec, training: Training, sampling: Sampling) -> 
     if not sampling.finished and spec.sample_stop is None:
         spec = replace(spec, sample_stop=len(sampling.energies) - 1)
     return spec
-
-
-def check_limits(made: Plan, limits: Limits) -> None:
-    """Raise LimitError for a run that cannot fit, as :func:`execute` does before it starts."""
-    _refuse_too_large(made, limits)

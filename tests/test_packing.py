@@ -105,7 +105,7 @@ def test_other_bytes_are_refused_in_words_and_never_unpickled() -> None:
     np.savez(hostile, x=np.array([object()], dtype=object))
     tree = io.BytesIO()
     with zipfile.ZipFile(tree, "w") as file:
-        file.writestr(TREE, '{"x":{"$array":"../../etc/passwd"}}')
+        file.writestr(TREE, '{"x":{"$array":["../../etc/passwd","<f8",[1],false]}}')
     for bad in (b"", b"junk", raw[:-30], raw[: len(raw) // 2], hostile.getvalue(), tree.getvalue(), raw):
         with pytest.raises(PackingError):
             unpack(bad)  # the last one holds a record that the reader did not name

@@ -28,6 +28,10 @@ def cluster() -> Iterator[None]:
     more than elsewhere, since a thread that a test hangs up cannot be ended."""
     from distributed import LocalCluster
 
+    from dashboard import work
+
+    work.warm()  # pytest rewrites what is imported, which CPython 3.11 does not take in several threads at once
+
     with LocalCluster(
         n_workers=6, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0", silence_logs=50
     ) as made:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from dashboard import asking, work
+from dashboard import asking, jobs, work
 from dashboard.job import DONE, FAILED, LEFT, QUEUED, REFUSED, RUNNING, STOPPED, BusyError
 from dashboard.jobs import Engine
 from dashboard.limits import Settings
@@ -281,3 +281,19 @@ def test_status_asks_nobody_and_starts_nothing(made):
     finished(engine.submit(SPEC, "a"))
     said = engine.status()
     assert (said["engine"], said["computed"], said["done"], said["queued"]) == ("ready", 1, 1, 0)
+
+
+def test_what_cannot_fit_never_waits(made, waits):
+    engine = made(limits=runs.Limits(updates=1000), slots=1)
+    job = engine.submit(SPEC, "a")
+    assert job.state == REFUSED  # at once: no worker was asked
+    assert engine.computed == 0
+    assert "1.0e+03" in job.error.expected
+
+
+def test_jobs_that_made_nothing_do_not_add_up(made, monkeypatch):
+    monkeypatch.setattr(jobs, "KEPT_JOBS", 5)
+    engine = made(limits=runs.Limits(updates=1000))
+    for seed in range(40):
+        engine.submit(replace(SPEC, seed=seed), "a")
+    assert engine.status()["held"] <= 7

@@ -141,6 +141,9 @@ async def killer(course: Course, every: int, what: tuple[str, ...], patience: fl
         ):
             await asyncio.sleep(0.2)
         (course.kills if done else course.impossible).append(target)
+        say(
+            f"{len(course.outcomes)} runs ended, {course.began} begun; killed: {target if done else f'no {target} there'}"
+        )
         if target == "server":
             course.up.clear()
             await asyncio.sleep(1.0)
@@ -177,28 +180,30 @@ def wrong(outcomes: list[Outcome], registry: Registry, most: int | None = None) 
     return found
 
 
-async def lost(course: Course, outcomes: list[Outcome], registry: Registry) -> list[str]:
+async def lost(course: Course, outcomes: list[Outcome], registry: Registry, at_once: int = 4) -> list[str]:
     """Of the runs that ended well, those that the server started anew does not have stored (it is asked for the arrays
     by their digest, for which it computes nothing), or whose copied link does not open there as the same run."""
-    found = []
-    for one in outcomes:
-        if one.state != "done":
-            continue
-        digest = spec_digest(link.parse(one.asked, registry)[0], registry)
-        answer = await asyncio.to_thread(status, course.server.port, f"/api/v1/runs/{digest}.npz")
-        if answer != 200:
-            found.append(f"{one.asked}: expected its stored arrays, got status {answer}")
-            continue
-        address = "/" + one.link.split("/", 3)[3]
-        try:
-            async with visit(course.server.url + address) as page:
-                await page.settled(PATIENCE)
-                said = page.box(" stamp") or ""
-                if "The same run." not in said:
-                    found.append(f"{one.asked}: {said or 'nothing is said of it'}")
-        except (Gone, TimeoutError) as error:
-            found.append(f"{one.asked}: {str(error)[:200]}")
-    return found
+    room = asyncio.Semaphore(at_once)
+
+    async def one(out: Outcome) -> str:
+        async with room:
+            return await _lost(course, out, registry)
+
+    return list(filter(None, await asyncio.gather(*(one(out) for out in outcomes if out.state == "done"))))
+
+
+async def _lost(course: Course, out: Outcome, registry: Registry) -> str:
+    digest = spec_digest(link.parse(out.asked, registry)[0], registry)
+    answer = await asyncio.to_thread(status, course.server.port, f"/api/v1/runs/{digest}.npz")
+    if answer != 200:
+        return f"{out.asked}: expected its stored arrays, got status {answer}"
+    try:
+        async with visit(f"{course.server.url}/{out.link.split('/', 3)[3]}") as page:
+            await page.settled(PATIENCE)
+            said = page.box(" stamp") or "nothing is said of it"
+            return "" if "The same run." in said else f"{out.asked}: {said}"
+    except (Gone, TimeoutError) as error:
+        return f"{out.asked}: {str(error)[:200]}"
 
 
 async def course_of(
@@ -256,11 +261,14 @@ def say(text: str) -> None:
     help="Results held against headless runs, of each preset; 0 for all.",
 )
 @cli.option("--kill", "what", multiple=True, type=cli.Choice(KILLS), default=KILLS, show_default=True)
+@cli.option("--page", "pages", multiple=True, help="Links to ask for; presets of all families unless said.")
 @cli.option("--seed", default=1, show_default=True)
-def main(runs: int, visitors: int, every: int, check: int, what: tuple[str, ...], seed: int) -> None:
+def main(
+    runs: int, visitors: int, every: int, check: int, what: tuple[str, ...], pages: tuple[str, ...], seed: int
+) -> None:
     """A hundred runs, and what came of them while their workers were killed."""
     registry = load(discover=False)
-    addresses = slow_and_quick(registry)
+    addresses = list(pages) or slow_and_quick(registry)
     with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as server:
 
         async def all_of_it() -> tuple[Course, list[str]]:
