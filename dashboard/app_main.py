@@ -9,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import embed, jobs, login, metrics
+from dashboard import embed, jobs, login
 from dashboard.boundary import boundary
 from dashboard.fragments import fragment
 from dashboard.lab import lab
@@ -31,7 +31,6 @@ def main() -> None:
     if icon and not embed.is_embedded():
         st.logo(icon, size="medium")
     engine = jobs.engine()
-    metrics.watch(engine)
     page = st.navigation(pages(engine.registry), position="hidden" if embed.is_embedded() else "top")
     with (
         st.container(horizontal_alignment="center"),

@@ -91,9 +91,9 @@ class Cluster:
         return self._client.status == "running" and not gone
 
     @property
-    def begun(self) -> bool:
-        """Whether anybody has asked for a client."""
-        return self._client is not None
+    def current(self) -> Client | None:
+        """The client, if there is one: nothing is started for it."""
+        return self._client
 
     def workers(self) -> int:
         """How many workers there are. Raises EngineError when the scheduler does not say."""

@@ -15,14 +15,18 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dashboard import logs, work
 from dashboard.cluster import Cluster, EngineError
 from dashboard.job import Job
 
+if TYPE_CHECKING:
+    from distributed import Client
+
 log = logging.getLogger(__name__)
 TICK = 0.2  # seconds between looks at the clock
+AGAIN = 5.0  # seconds after which a worker that was told to end, and has not, is told again
 PATIENCE = 2.0  # seconds that a job that was told to end has for it
 COUNTING = 2.0  # seconds between two questions for the number of workers
 MEMORY_TOPIC = "worker-restart-memory"  # on which a nanny tells of a worker that it has ended
@@ -30,24 +34,22 @@ MEMORY_TOPIC = "worker-restart-memory"  # on which a nanny tells of a worker tha
 
 @dataclass(eq=False)
 class Attempt:
-    """A job at a worker. ``worker`` is its address, empty until it has begun; ``leave_by`` is when it must have ended."""
+    """A job at a worker. ``worker`` is the address of the one that has taken it, empty until then; it has ``begun`` when
+    that worker has loaded the plugins. ``leave_by`` is when it must have ended, ``killed`` when its worker was told to."""
 
     job: Job
     ticket: str
     future: Any = None
     worker: str = ""
+    begun: bool = False
     leave_by: float = 0.0
-    killed: bool = False
-
-    @property
-    def begun(self) -> bool:
-        """Whether its worker has said so."""
-        return bool(self.worker)
+    killed: float = 0.0
 
 
 class Owner(Protocol):
     """What the engine is to its dispatcher. All of it is called in the dispatcher's thread."""
 
+    def is_ours(self, ticket: str) -> bool: ...
     def next_attempt(self, running: list[Job], most: int) -> Attempt | None: ...
     def heard(self, attempt: Attempt, event: dict[str, Any]) -> None: ...
     def received(self, attempt: Attempt, receipt: dict[str, Any]) -> None: ...
@@ -66,7 +68,8 @@ class Dispatcher:
         self.state = "idle"
         self.killed = 0
         self._inbox: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
-        self._errands = ThreadPoolExecutor(4, thread_name_prefix="errands")
+        self._errands = ThreadPoolExecutor(8, thread_name_prefix="errands")
+        self._killers = ThreadPoolExecutor(4, thread_name_prefix="killers")
         self._memory: dict[str, float] = {}  # worker → bytes, of those that were ended for it
         self._counted, self.slots = 0.0, 0
         self._thread: threading.Thread | None = None
@@ -90,15 +93,17 @@ class Dispatcher:
 
     def kill(self, attempt: Attempt) -> None:
         """End the worker that this job is at, whatever it does."""
+        now = time.monotonic()
         if not attempt.killed:
-            attempt.killed = True
             self.killed += 1
             logs.event("worker killed", kind=str(attempt.job.request.get("kind")))
-            self._errands.submit(self._killed, attempt)
+        if now - attempt.killed > AGAIN:
+            attempt.killed = now
+            self._killers.submit(self._killed, attempt)
 
     def stack(self, attempt: Attempt) -> str:
         """Where the job is now, as far as its worker says within a second."""
-        return str(self._on_worker(attempt, work.stack, attempt.ticket) or "")
+        return str(self._on_worker(attempt.worker, work.stack, attempt.ticket) or "")
 
     def close(self) -> None:
         """Let go of the cluster. Only tests do: a server's ends with its process."""
@@ -126,11 +131,15 @@ class Dispatcher:
 
     def _take(self, what: str, item: Any) -> None:
         if what == "event":
-            speaking = self.running.get(str(item.get("ticket")))
+            ticket, what = str(item.get("ticket")), item["what"]
+            speaking = self.running.get(ticket)
             if speaking is not None:
-                if item["what"] == "begun":
+                if what == "taken":
                     speaking.worker = str(item["worker"])
+                speaking.begun = speaking.begun or what == "begun"
                 self.owner.heard(speaking, item)
+            elif what == "taken" and self.owner.is_ours(ticket):  # nobody waits for it any more
+                self._errands.submit(self._on_worker, str(item["worker"]), work.want, ticket, work.LEAVE)
         elif what == "memory":
             self._memory[str(item.get("worker"))] = float(item.get("rss", 0))
         elif what == "done":
@@ -150,12 +159,12 @@ class Dispatcher:
             self.owner.lost(attempt)
 
     def _look(self) -> None:
-        if self.cluster.begun and not self.cluster.connected:
+        if self.cluster.current is not None and not self.cluster.connected:
             self._engine_lost()
         attempts = list(self.running.values())
         now = time.monotonic()
         for attempt in attempts:
-            if attempt.leave_by and now > attempt.leave_by:
+            if attempt.killed or (attempt.leave_by and now > attempt.leave_by):
                 self.kill(attempt)
         self.owner.ticked(attempts)
         if self.wants:
@@ -163,12 +172,11 @@ class Dispatcher:
 
     def _hand_over(self) -> None:
         try:
-            if not self.cluster.begun:
-                self.state = "starting"
-                self._subscribe()
+            client = self.cluster.current or self._connect()
             if time.monotonic() - self._counted > COUNTING:
                 self.slots, self._counted = self.cluster.workers(), time.monotonic()
-            client = self.cluster.client()
+            if not self.slots:
+                raise EngineError("It has no workers.")
         except EngineError as error:
             if self.state != "lost":
                 log.warning("%s", error)
@@ -185,10 +193,17 @@ class Dispatcher:
             attempt.future = client.submit(work.perform, request, key=attempt.ticket, pure=False)
             attempt.future.add_done_callback(lambda future, a=attempt: self._done(a, future))
 
-    def _subscribe(self) -> None:
+    def _connect(self) -> Client:
+        if self.state == "idle":
+            self.state = "starting"
         client = self.cluster.client()
-        client.subscribe_topic(work.TOPIC, lambda event: self._inbox.put(("event", event[1])))
-        client.subscribe_topic(MEMORY_TOPIC, lambda event: self._inbox.put(("memory", event[1])))
+        try:
+            client.subscribe_topic(work.TOPIC, lambda event: self._inbox.put(("event", event[1])))
+            client.subscribe_topic(MEMORY_TOPIC, lambda event: self._inbox.put(("memory", event[1])))
+        except Exception as error:  # without events every run would seem silent
+            self.cluster.drop()
+            raise EngineError(f"The engine does not answer: {error}") from error
+        return client
 
     def _done(self, attempt: Attempt, future: Any) -> None:
         """In a thread of the client's: what a future ended with."""
@@ -212,18 +227,16 @@ class Dispatcher:
 
     # Errands, each in a thread of its own, since a scheduler that is gone does not answer ---------------------
 
-    def _on_worker(
-        self, attempt: Attempt, function: Callable[..., Any], *args: Any, nanny: bool = False
-    ) -> Any:
-        if not attempt.begun or not self.cluster.connected:
+    def _on_worker(self, worker: str, function: Callable[..., Any], *args: Any, nanny: bool = False) -> Any:
+        client = self.cluster.current
+        if not worker or client is None or not self.cluster.connected:
             return None
-        client = self.cluster.client()
         with contextlib.suppress(Exception):  # the worker, or all of the engine, may be gone by now
             answer = client.sync(
                 client._run,
                 function,
                 *args,
-                workers=[attempt.worker],
+                workers=[worker],
                 nanny=nanny,
                 on_error="ignore",
                 callback_timeout=2,
@@ -234,13 +247,13 @@ class Dispatcher:
     def _asked(self, attempt: Attempt, what: str) -> None:
         end = time.monotonic() + PATIENCE
         while self.running.get(attempt.ticket) is attempt and time.monotonic() < end:
-            if self._on_worker(attempt, work.want, attempt.ticket, what):
+            if self._on_worker(attempt.worker, work.want, attempt.ticket, what):
                 return
-            time.sleep(0.05)  # it has not begun yet
+            time.sleep(0.05)  # no worker has taken it yet
 
     def _killed(self, attempt: Attempt) -> None:
-        if attempt.begun:
-            self._on_worker(attempt, work.kill, nanny=True)
+        if attempt.worker:
+            self._on_worker(attempt.worker, work.kill, nanny=True)
         elif attempt.future is not None:
             with contextlib.suppress(Exception):
                 attempt.future.cancel(force=True)

@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ebm_plugins import budget
 from ebm_plugins.records import ConfigError, PluginError, Run
 from ebm_plugins.runs import LimitError
@@ -20,6 +18,7 @@ if TYPE_CHECKING:
 
 QUEUED, RUNNING, DONE, STOPPED = "queued", "running", "done", "stopped"
 FAILED, REFUSED, SILENT, LEFT = "failed", "refused", "silent", "left"
+ITSELF = 10_000  # bytes of a job that holds nothing
 ENDED = (DONE, STOPPED, FAILED, REFUSED, SILENT, LEFT)
 
 
@@ -33,7 +32,8 @@ class Job:
     and ``left`` (or None) are its progress; ``run`` with its ``stage`` (which comes before the verdict), or ``figures``, or what a budget
     was ``spent`` on with its picture in ``stage``, or the ``results`` of conformance checks, what it made; ``spec`` what it is the run of, which differs from
     what was ``asked`` once it has been stopped. ``found`` is whether it was stored already. ``request`` is what a worker is
-    asked to do, ``visitor`` who asked first, ``number`` when (jobs are numbered as they come), ``attempt`` how often it was given to a worker.
+    asked to do, ``visitor`` who asked first, ``number`` when (jobs are numbered as they come), ``attempt`` how often it was given to a worker, ``at``
+    where it is computed now, ``weight`` how many bytes were read for it.
     """
 
     key: str
@@ -66,6 +66,8 @@ class Job:
     visitor: str = ""
     number: int = 0
     attempt: int = 0
+    at: Any = None
+    weight: int = 0
 
     @property
     def over(self) -> bool:
@@ -123,10 +125,5 @@ def error_of(said: Mapping[str, Any]) -> BaseException:
 
 
 def size(job: Job) -> int:
-    """Bytes of what a finished run holds."""
-    arrays = [a for a in (job.stage or {}).values() if isinstance(a, np.ndarray)]
-    if job.run is not None:
-        sampling = job.run.sampling
-        arrays += [sampling.frames, sampling.last, sampling.traces, sampling.energies]
-        arrays += [a for frame in job.run.training.frames for a in frame.values()]
-    return sum(int(a.nbytes) for a in arrays)
+    """About how many bytes a job holds: what was read for it, its metrics, and itself."""
+    return job.weight + 8 * sum(map(len, job.metrics.values())) + len(job.trace) + ITSELF

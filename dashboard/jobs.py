@@ -21,7 +21,7 @@ from uuid import uuid4
 
 import streamlit as st
 
-from dashboard import asking, logs, shelf, waiting, work
+from dashboard import asking, logs, metrics, shelf, waiting, work
 from dashboard.cluster import Cluster
 from dashboard.dispatch import Attempt, Dispatcher
 from dashboard.job import (
@@ -50,7 +50,7 @@ from ebm_plugins.testing import Result
 
 # Comparing with the truth is one long step of ours, a check many steps of the plugin's; a busy machine makes them longer.
 PATIENCE = {"truth": 3, "check": 9}
-FIRST = 90.0  # seconds until a worker says its first word: it may be a new one, on a busy machine
+FIRST = 90.0  # seconds that a worker may take to load the plugins: it may be a new one, on a busy machine
 KEPT_JOBS = 500  # that nobody waits for; those that made nothing take no room, and would add up
 ATTEMPTS = 3  # of one job, where engines are lost under it
 
@@ -84,7 +84,6 @@ class Engine:
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._waiting: list[Job] = []  # in the order in which they came
         self._numbers = count()
-        self._attempts: dict[str, Attempt] = {}  # job key → where it is computed
         self._seats: dict[str, Job] = {}
         self._shelf = shelf.Shelf(registry)
         work.registries_here[self.name] = registry
@@ -158,8 +157,8 @@ class Engine:
         with self._lock:
             if job.spec is None or job.over or not job.seats - {seat}:
                 job.stop_in = job.phase
-                if (attempt := self._attempts.get(job.key)) is not None:
-                    self.dispatcher.ask(attempt, job.phase)
+                if job.at is not None and not job.over:
+                    self.dispatcher.ask(job.at, job.phase)
                 return job
             name = {"train": "train_stop", "sample": "sample_stop"}.get(job.phase)
             if name is None:
@@ -204,25 +203,35 @@ class Engine:
     # Asking ---------------------------------------------------------------------------------------------------
 
     def _asked(self, key: str, seat: str, make: Callable[[], Job]) -> Job:
+        visitor = seat.partition("/")[0]
         with self._lock:
             job = self._jobs.get(key)
-            if job is not None and waiting.was_turned_away(job):
+            if job is not None and self._is_spent(job, seat):
                 job = None
-            if job is None or job.state == LEFT:
+            if job is None:
                 job = make()
-                job.visitor, job.number = seat.partition("/")[0], next(self._numbers)
+                job.visitor, job.number = visitor, next(self._numbers)
                 job.request |= {"registry": self.name, "limits": asdict(self.limits)}
                 self._jobs[key] = job
-                refusal = job.error or waiting.too_many(job, self._waiting, self.settings)
-                if refusal is None:
+                if job.error is None:
                     self._shelf.look_up(job, self._looked_up)
                 else:
-                    self._end(job, REFUSED, refusal)
+                    self._end(job, REFUSED, job.error)
             elif seat not in job.seats:
                 self.counts["shared"] += 1
+                if job.visitor in waiting.BEHIND:
+                    job.visitor = visitor  # what we began for everybody is now waited for by somebody
+                    self._set_places()
             self._sit(seat, job)
             self._jobs.move_to_end(key)
             return job
+
+    def _is_spent(self, job: Job, seat: str) -> bool:
+        """Whether whoever asks for this job's key is given a new one: nobody waited to its end, somebody has it stop
+        before its end, or it failed, and that was not said to this very seat."""
+        if job.state == LEFT or waiting.was_turned_away(job):
+            return True
+        return seat not in job.seats and (job.state in (FAILED, SILENT) or bool(job.stop_in))
 
     def _looked_up(self, job: Job, found: bool) -> None:
         """In a thread of the shelf's: whether the job's result is stored, and was read."""
@@ -233,9 +242,11 @@ class Engine:
                 job.found = True
                 self.counts["loaded"] += 1
                 self._end(job, DONE)
-                return
-            insort(self._waiting, job, key=lambda waits: waits.number)
-            self._set_places()
+            elif (refusal := waiting.too_many(job, self._waiting, self.settings)) is not None:
+                self._end(job, REFUSED, refusal)
+            else:
+                insort(self._waiting, job, key=lambda waits: waits.number)
+                self._set_places()
         self.dispatcher.wake()
 
     def _sit(self, seat: str, job: Job) -> None:
@@ -250,7 +261,7 @@ class Engine:
             return
         job.seats.discard(seat)
         if not job.seats and not job.over:
-            attempt = self._attempts.get(job.key)
+            attempt = job.at
             self._end(job, LEFT)
             if attempt is not None:
                 self.dispatcher.ask(attempt, work.LEAVE)
@@ -262,7 +273,7 @@ class Engine:
             self.spent += 0.0 if job.found else job.seconds
             about = {"kind": str(job.request.get("kind")), "family": job.spec.family if job.spec else None}
             logs.event("run ended", state=state, seconds=job.seconds, stored=job.found, **about)
-            self._attempts.pop(job.key, None)
+            job.at = None
             if job in self._waiting:
                 self._waiting.remove(job)
             self._set_places()
@@ -272,7 +283,7 @@ class Engine:
         self.dispatcher.wake()
 
     def _set_places(self) -> None:
-        running = [attempt.job for attempt in self._attempts.values()]
+        running = [attempt.job for attempt in list(self.dispatcher.running.values())]
         for place, job in enumerate(waiting.in_turn(self._waiting, running)):
             job.place = place
         self.dispatcher.wants = bool(self._waiting)
@@ -287,6 +298,10 @@ class Engine:
 
     # What the dispatcher calls, in its thread -----------------------------------------------------------------
 
+    def is_ours(self, ticket: str) -> bool:
+        """Whether a ticket is one of this engine's."""
+        return ticket.startswith(f"{self.name}:")
+
     def next_attempt(self, running: list[Job], most: int) -> Attempt | None:
         """The job to hand over next, if one may begin now."""
         with self._lock:
@@ -297,11 +312,9 @@ class Engine:
                 return None
             self._waiting.remove(job)
             job.attempt += 1
-            now = time.monotonic()
-            job.state, job.place, job.heard = RUNNING, None, now
-            job.began = job.began or now
+            job.place, job.heard = 0, time.monotonic()  # it is next, until a worker has taken it
             attempt = Attempt(job, f"{self.name}:{job.key[:16]}:{job.attempt}:{uuid4().hex[:6]}")
-            self._attempts[job.key] = attempt
+            job.at = attempt
             self.counts["computed"] += 1
             logs.event(
                 "run begun", kind=str(job.request["kind"]), family=job.spec.family if job.spec else None
@@ -315,7 +328,10 @@ class Engine:
         if job.over:
             return
         job.heard = time.monotonic()
-        if what == "progress":
+        if what == "taken":
+            job.state, job.place = RUNNING, None
+            job.began = job.began or job.heard
+        elif what == "progress":
             note(job, event["phase"], event["step"], event["total"], event["metrics"])
         elif what == "stage":
             self._shelf.fetch(job, {"stage": event["stage"]}, lambda *_: job.staged.set())
@@ -337,6 +353,8 @@ class Engine:
             self._end(job, REFUSED if isinstance(error, ConfigError) else FAILED, error)
         else:
             job.heard = time.monotonic()
+            if receipt.get("stopped"):
+                job.stop_in = job.stop_in or "study"
             if job.request["kind"] == "check":
                 job.results = [Result(**one) for one in receipt["results"]]
             self._shelf.fetch(job, receipt, self._fetched)
@@ -350,7 +368,7 @@ class Engine:
         """A job's engine is gone through no fault of the job's: it waits for the next one."""
         job = attempt.job
         with self._lock:
-            self._attempts.pop(job.key, None)
+            job.at = None
             if job.over:
                 return
             if job.attempt >= ATTEMPTS:
@@ -365,8 +383,10 @@ class Engine:
         now = time.monotonic()
         for attempt in attempts:
             job = attempt.job
+            if not attempt.worker or job.over:
+                continue  # it may wait behind another server's runs
             patience = self.silence * PATIENCE.get(job.phase, 1) if attempt.begun else FIRST
-            if job.over or now - job.heard <= patience:
+            if now - job.heard <= patience:
                 continue
             job.heard = now + 10.0  # it is being asked where it is
             threading.Thread(target=self._silenced, args=(attempt, patience), daemon=True).start()
@@ -380,34 +400,36 @@ class Engine:
 
     def _fetched(self, job: Job, whole: bool) -> None:
         """In a thread of the shelf's: what a receipt names is here, or cannot be read."""
+        run = job.run
+        stopped = run is not None and job.spent is None and run.spec != job.spec
+        key = plans.plan(run.spec, self.registry).spec_digest if run is not None and stopped else job.key
         with self._lock:
             if job.over:
                 return
             if not whole:
                 self._end(job, FAILED, WorkerError("Its result cannot be read from the store."))
-                return
-            run = job.run
-            if run is not None and job.spent is None and run.spec != job.spec:
-                # It was stopped: this is the run of another spec.
+            elif run is not None and stopped:  # this is the run of another spec
                 if self._jobs.get(job.key) is job:
                     del self._jobs[job.key]
-                self._attempts.pop(job.key, None)
-                job.spec, job.key = run.spec, plans.plan(run.spec, self.registry).spec_digest
-                self._jobs[job.key] = job
+                job.spec, job.key = run.spec, key
+                self._jobs[key] = job
                 self._end(job, STOPPED)
-                return
-            self._end(job, STOPPED if job.stop_in and job.request["kind"] == "study" else DONE)
+            else:
+                self._end(job, STOPPED if job.request["kind"] == "study" and job.stop_in else DONE)
 
 
 OUTCOMES = ("computed", "loaded", "shared", DONE, STOPPED, FAILED, REFUSED, SILENT, LEFT)
 
 
 @st.cache_resource(show_spinner=False)
-def _engine(builtins: tuple[str, ...], allow: str | None, address: str | None) -> Engine:
+def _engine(builtins: tuple[str, ...], allow: str | None) -> Engine:
     blas.one_thread()  # the server's own little arithmetic shares the cores with the workers
-    return Engine(registries.load(), address=address)
+    made = Engine(registries.load())
+    metrics.watch(made)
+    return made
 
 
 def engine() -> Engine:
     """The one engine of this process, and the registry that it was made with."""
-    return _engine(tuple(registries.BUILTINS), os.environ.get(registries.ALLOW_VARIABLE), None)
+    in_force()  # what secrets.toml says of plugins is then in the environment
+    return _engine(tuple(registries.BUILTINS), os.environ.get(registries.ALLOW_VARIABLE))

@@ -72,7 +72,7 @@ class Shelf:
             return self._read(job, {"figures": [{"raw": raw}]})
         receipt = {"run": {"raw": raw}}
         if kind == "run":
-            stage = work.stored(job.key + work.STAGE, code)
+            stage = work.stored(job.key + work.STAGE, work.stage_code(code))
             if stage is None:
                 return False
             receipt["stage"] = {"raw": stage}
@@ -84,6 +84,7 @@ class Shelf:
         figures = [_bytes(one) for one in receipt.get("figures", ())]
         if None in (*read.values(), *figures):
             return False
+        job.weight += sum(len(raw) for raw in (*read.values(), *figures) if raw is not None)
         if (stage := read.get("stage")) is not None:
             if job.stage is None:
                 job.stage = packing.unpack(stage)

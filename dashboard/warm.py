@@ -17,6 +17,9 @@ from collections.abc import AsyncIterator
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from dashboard import logs
+from ebm_plugins import store
+
 if TYPE_CHECKING:
     from dashboard.jobs import Engine
 
@@ -42,16 +45,23 @@ def begin() -> None:
         web.warm()
         for module in IMPORTED:
             import_module(module)
-        from dashboard import jobs, metrics
+        from dashboard import jobs
 
         engine = jobs.engine()
-        metrics.watch(engine)
     except Exception:  # a server that is not warm serves all the same
         log.exception("The server was not warmed")
         return
     finally:
         gc.collect()
         gc.freeze()
+    for name, kept in (("uploads", store.uploads()), ("results", store.results())):
+        try:
+            kept.check()
+        except store.StoreError as error:  # runs go on; they are computed anew each time
+            log.warning(
+                "The store of %s cannot be used: expected %s, got %s", name, error.expected, error.got
+            )
+            logs.event("store unusable", store=name)
     try:
         open_pages(engine)
     except Exception:

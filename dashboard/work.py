@@ -13,15 +13,18 @@ import resource
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from ebm_plugins import blas, budget, held_out, packing, panels, results, runs, store, studies
 from ebm_plugins import registry as registries
+from ebm_plugins.digests import sha256
 from ebm_plugins.plans import Plan, plan
 from ebm_plugins.records import ConfigError, PluginError, Run, Training
 from ebm_plugins.registry import Registry
@@ -30,6 +33,7 @@ from ebm_plugins.specs import RunSpec
 TOPIC = "ebm-plugins"
 PACE = 0.05  # seconds between two reports of progress
 KEPT_TRAININGS = 4
+MOST_FIGURES = 500  # of one study
 STAGE = ".stage"
 TRAINING = ".training"
 LEAVE = "leave"
@@ -106,11 +110,12 @@ def perform(request: str) -> dict[str, Any]:
     ticket = str(asked["ticket"])
     _threads[ticket] = threading.get_ident()
     tell = Teller(ticket)
+    tell.say("taken", worker=tell.worker.address)
     try:
         registry = _registry(
             asked["registry"]
         )  # a new process imports for a while: no plugin is to blame for that
-        tell.say("begun", worker=tell.worker.address)
+        tell.say("begun")
         with _bounded(float(asked["limits"]["memory"])):
             tell.heard()
             return KINDS[asked["kind"]](asked, registry, tell)
@@ -136,7 +141,7 @@ def _run(asked: dict[str, Any], registry: Registry, tell: Teller) -> dict[str, A
         from dashboard import stage
 
         name = plan(run.spec, registry).spec_digest + STAGE
-        staged.update(publish(packing.pack(stage.payload(run)), name, {"code": code}))
+        staged.update(publish(packing.pack(stage.payload(run)), name, {"code": stage_code(code)}))
         tell.say("stage", stage=staged)
 
     events = runs.execute(
@@ -171,13 +176,14 @@ def _spend(asked: dict[str, Any], registry: Registry, tell: Teller) -> dict[str,
 
 def _study(asked: dict[str, Any], registry: Registry, tell: Teller) -> dict[str, Any]:
     found: list[dict[str, Any]] = []
+    deadline = time.monotonic() + float(asked["limits"]["seconds"])
     stream = studies.study(asked["family"], asked["title"], asked["values"], int(asked["seed"]), registry)
     for figure in closing(stream):
         tell.heard()
         found.append(publish(figure_bytes(figure)))
         tell.say("figure", figure=found[-1])
-        if wanted.get(tell.ticket):
-            break
+        if wanted.get(tell.ticket) or time.monotonic() > deadline or len(found) >= MOST_FIGURES:
+            return {"figures": found, "stopped": True}
     return {"figures": found}
 
 
@@ -185,7 +191,10 @@ def _figure(asked: dict[str, Any], registry: Registry, tell: Teller) -> dict[str
     made, code = _planned(asked, registry)
     family, title = made.family, str(asked["title"])
     kept = stored(made.spec_digest, code)
-    run = results.from_bytes(kept, registry) if kept else runs.run(made.spec, registry)
+    if kept is not None:
+        run = results.from_bytes(kept, registry)
+    else:
+        run = _followed(runs.execute(made.spec, registry, limits=runs.Limits(**asked["limits"])), tell)
     figure = family.figures[title](run)
     if not hasattr(figure, "to_plotly_json"):
         kind = type(figure).__name__
@@ -259,6 +268,16 @@ def stored(name: str, code: str) -> bytes | None:
     """The bytes under a name, if this code made them."""
     found = store.results().found(name)
     return found[2] if found is not None and found[1].get("code") == code else None
+
+
+def stage_code(code: str) -> str:
+    """What a stage is found by: the code that made the run, and ours that made the stage of it."""
+    return f"{code} {_stage_digest()}"
+
+
+@cache
+def _stage_digest() -> str:
+    return sha256(Path(__file__).with_name("stage.py").read_bytes())[:12]
 
 
 def _kept(run: Run, registry: Registry, code: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from dashboard import asking, jobs, work
-from dashboard.job import DONE, FAILED, LEFT, QUEUED, REFUSED, RUNNING, STOPPED, BusyError
+from dashboard.job import DONE, FAILED, LEFT, QUEUED, REFUSED, RUNNING, STOPPED, BusyError, Job, size
 from dashboard.jobs import Engine
 from dashboard.limits import Settings
 from dashboard.limits import settings as in_force
@@ -79,11 +79,11 @@ def test_the_same_spec_is_computed_once_and_shared(engine):
 
 
 def test_training_is_not_repeated_when_only_sampling_changes(engine):
-    slow = replace(SPEC, train={"epochs": 5, "seconds": 0.1})
+    slow = replace(SPEC, train={"epochs": 8, "seconds": 0.5})
     finished(engine.submit(slow, "a"))
     again = finished(engine.submit(replace(slow, sample={"steps": 31}), "a"))
     assert again.state == DONE
-    assert again.seconds < 0.4, "five epochs of 0.1 s were trained again"
+    assert again.seconds < 4.0, "eight epochs of 0.5 s were trained again"
 
 
 @pytest.mark.parametrize("phase", ["train", "sample"])
@@ -257,7 +257,7 @@ def test_one_visitor_cannot_fill_the_waiting_list(made, waits):
     for seed in range(3):
         mine.append(engine.submit(replace(long, seed=seed), f"greedy/{seed + 1}"))
         until(lambda: mine[-1].place is not None)
-    refused = engine.submit(replace(long, seed=7), "greedy/9")
+    refused = finished(engine.submit(replace(long, seed=7), "greedy/9"))
     assert refused.state == REFUSED
     assert isinstance(refused.error, BusyError)
     assert "3" in str(refused.error)
@@ -266,7 +266,8 @@ def test_one_visitor_cannot_fill_the_waiting_list(made, waits):
     assert other.place == 0, "it comes before those of a visitor who has one at work"
     more = engine.submit(replace(long, seed=9), "modest/other")
     until(lambda: more.place is not None)
-    assert engine.submit(replace(long, seed=11), "third/page").state == REFUSED  # five wait: the list is full
+    turned_away = finished(engine.submit(replace(long, seed=11), "third/page"))
+    assert turned_away.state == REFUSED  # five wait: the list is full
     waits.set()
     assert finished(engine.submit(replace(long, seed=7), "greedy/9"), 60).state in (DONE, REFUSED)
     for job in (running, *mine, other, more):
@@ -277,7 +278,7 @@ def test_one_visitor_cannot_fill_the_waiting_list(made, waits):
 def test_status_asks_nobody_and_starts_nothing(made):
     engine = made()
     assert engine.status()["engine"] == "idle"
-    assert not engine.dispatcher.cluster.begun
+    assert engine.dispatcher.cluster.current is None
     finished(engine.submit(SPEC, "a"))
     said = engine.status()
     assert (said["engine"], said["computed"], said["done"], said["queued"]) == ("ready", 1, 1, 0)
@@ -297,3 +298,54 @@ def test_jobs_that_made_nothing_do_not_add_up(made, monkeypatch):
     for seed in range(40):
         engine.submit(replace(SPEC, seed=seed), "a")
     assert engine.status()["held"] <= 7
+
+
+def test_a_full_list_does_not_refuse_what_is_stored(made, monkeypatch):
+    finished(made().submit(SPEC, "a"))
+    engine = made(settings=Settings(waiting_in_all=1, dask_address=in_force().dask_address))
+    monkeypatch.setattr(engine, "_waiting", [Job("x" * 64, visitor="other", number=-1)])  # it is full
+    assert finished(engine.submit(SPEC, "b")).found
+    assert finished(engine.submit(replace(SPEC, seed=3), "b")).state == REFUSED
+
+
+def test_who_joins_a_run_that_is_being_stopped_gets_all_of_it(engine, waits):
+    whole = replace(SPEC, train={"epochs": 20})
+    waits.clear()
+    job = engine.submit(whole, "a/page")
+    until(lambda: job.phase == "train" and job.step >= 3)
+    engine.stop(job, "a/page")
+    other = engine.submit(whole, "b/page")
+    assert other is not job
+    until(lambda: "train" in work.wanted.values())
+    waits.set()
+    assert finished(job).state == STOPPED
+    assert finished(other).state == DONE
+    assert other.run.training.count == 20
+
+
+def test_a_run_that_failed_is_tried_anew_for_somebody_else(engine):
+    bad = RunSpec(family="raises", dataset="lamps")
+    job = finished(engine.submit(bad, "a/page"))
+    assert engine.submit(bad, "a/page") is job  # who has seen it fail says Try again
+    engine.leave("a/")
+    assert engine.submit(bad, "b/page") is not job
+
+
+def test_what_began_for_everybody_is_somebodys_once_it_is_asked_for(made, waits):
+    engine = made(slots=1)
+    waits.clear()
+    running = engine.submit(replace(SPEC, train={"epochs": 20}), "x/page")
+    until(lambda: running.state == RUNNING)
+    slow = [replace(SPEC, seed=seed, train={"epochs": 20}) for seed in (1, 2)]
+    warmed = engine.submit(slow[0], "warm")
+    other = engine.submit(slow[1], "y/page")
+    until(lambda: (other.place, warmed.place) == (0, 1))
+    assert engine.submit(slow[0], "z/page") is warmed
+    assert (warmed.place, other.place) == (0, 1)
+    waits.set()
+
+
+def test_what_figures_and_studies_hold_counts(made):
+    engine = made(room=1)
+    job = finished(engine.submit(SPEC, "a"))
+    assert size(job) > sum(a.nbytes for a in (job.run.sampling.frames, job.run.sampling.energies))
