@@ -50,7 +50,9 @@ def beside(engine: Engine, seed: int, name: str) -> tuple[Job, Job]:
     other = engine.submit(
         replace(STEADY, seed=seed, sample={"steps": 100, "seconds": 0.02}), f"other{seed}/page"
     )
-    bad = engine.submit(RunSpec(family=name, seed=seed, start=starts.Noise(20)), f"bad{seed}/page")
+    bad = engine.submit(
+        RunSpec(family=name, sample={"steps": 1000}, seed=seed, start=starts.Noise(20)), f"bad{seed}/page"
+    )
     return bad, other
 
 

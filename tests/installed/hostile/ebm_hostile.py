@@ -39,7 +39,7 @@ def hoards(params, config, rng, x):
     held = []
     yield Snapshot(x)
     while True:
-        held.append(np.ones(8_000_000))
+        held.append(np.ones(1_000_000))
         yield Snapshot(x)
 
 
