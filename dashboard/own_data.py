@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from dashboard import links
+from dashboard import links, uploads
 from dashboard.controls import number
 from dashboard.limits import settings
 from dashboard.links import Visit
@@ -153,10 +153,12 @@ def _learn(visit: Visit, registry: Registry, dataset: str) -> None:
 def _kept(made: Made) -> str | None:
     """The key of these rows, or None (and why, on the page) where they cannot be kept."""
     try:
-        return own.keep(made)
+        key = own.keep(made)
     except ConfigError as error:
         error_line(expected(error.expected, error.got))
         return None
+    uploads.let_go()
+    return key
 
 
 def _uploaded(key: str, label: str) -> tuple[Content | None, str]:

@@ -98,10 +98,12 @@ def routes() -> list[BaseRoute]:
 def middleware() -> list[Middleware]:
     """What every answer passes through."""
     from dashboard.head import Head
+    from dashboard.uploads import Uploads
     from dashboard.wanted import Wanted
 
     return [
         Middleware(headers.Headers, ancestors=headers.frame_ancestors()),
+        Middleware(Uploads),
         Middleware(Wanted),
         Middleware(Head),
     ]

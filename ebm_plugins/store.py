@@ -72,20 +72,10 @@ class Store:
 
     def get(self, digest: str) -> bytes | None:
         """The bytes of this digest, or None when they are not kept (any more). It is a use of them."""
-        place = self._reading()
-        if place is None or not names.is_digest(digest):
-            return None
         try:
-            content = place.read(digest, self.most_bytes)
-            if content is None:
-                return None
-            if hashlib.sha256(content).hexdigest() != digest:
-                place.remove([digest])
-                return None
-            place.mark(digest)
+            return self._read(digest)
         except PlaceError:
             return None
-        return content
 
     def has(self, digest: str) -> bool:
         """Whether there is an entry of this digest, which counts as a use of it. (Its bytes are not looked at.)"""
@@ -120,10 +110,10 @@ class Store:
             return None
         try:
             written = place.read(key + names.ENDING, names.MOST)
+            said = None if written is None else names.read(key, written)
+            content = None if said is None else self._read(said[0])
         except PlaceError:
-            return None
-        said = None if written is None else names.read(key, written)
-        content = None if said is None else self.get(said[0])
+            return None  # it may be there: a name is dropped only where its content is not
         if said is None or content is None:
             if written is not None:
                 self.forget(key)
@@ -160,12 +150,34 @@ class Store:
             tally.total = total
         return gone
 
+    def size(self) -> int:
+        """Bytes that the store holds, as far as this process knows: what it listed last, and what it wrote since.
+
+        0 before it wrote anything here. (Nothing is listed for it, and what others write is seen at the next listing.)
+        """
+        tally = _tally(self.url)
+        with tally.lock:
+            return (tally.total or 0) + tally.bytes
+
     def check(self) -> None:
         """Raises StoreError unless this store can be written and read now: for a host to know when it starts."""
         content = b"the store is written and read"
         digest = self.put(content)
         if self.get(digest) != content:
             raise StoreError("data", "a store that gives back what it keeps", "one that does not")
+
+    def _read(self, digest: str) -> bytes | None:
+        """:meth:`get`; raises PlaceError where it cannot be told whether there is such an entry."""
+        if not names.is_digest(digest):
+            return None
+        place = places.at(self.url)
+        content = place.read(digest, self.most_bytes)
+        if content is not None and hashlib.sha256(content).hexdigest() != digest:
+            place.remove([digest])
+            return None
+        if content is not None:
+            place.mark(digest)
+        return content
 
     def _evict(self, place: Place, files: list[places.File], spare: str) -> tuple[int, int]:
         """How many entries went, and how many bytes are left."""

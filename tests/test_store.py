@@ -358,6 +358,41 @@ def test_a_store_that_may_only_be_read_is_read(folder: Path, monkeypatch: pytest
         held.put(b"abd")
 
 
+def test_what_could_not_be_read_just_now_keeps_its_name(
+    held: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Too many open files, a network's hiccup: the next one who asks has it."""
+    digest = held.put(b"abc")
+    held.name(KEY, digest, {"n": 1})
+    read = places.Place.read
+
+    def hiccup(place: places.Place, name: str, most: int) -> bytes | None:
+        if name == digest:
+            raise places.PlaceError("Too many open files")
+        return read(place, name, most)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(places.Place, "read", hiccup)
+        assert held.found(KEY) is None
+        assert held.named(KEY) is None
+        assert held.get(digest) is None
+    assert held.found(KEY) == (digest, {"n": 1}, b"abc")
+    places.at(held.url).remove([digest])
+    assert held.found(KEY) is None
+    assert f"{KEY}{names.ENDING}" not in listed(held)  # missing indeed
+
+
+def test_its_size_is_known_without_listing_it(held: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert held.size() == 0
+    for number in range(20):
+        held.put(b"%03d" % number * 100)
+    held.evict()
+    assert held.size() == 20 * 300
+    monkeypatch.setattr(places.Place, "files", lambda _place: pytest.fail("listed"))
+    held.put(b"x" * 50)
+    assert held.size() == 20 * 300 + 50
+
+
 def test_where_a_file_stands_in_the_way_nothing_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
