@@ -358,9 +358,7 @@ def test_a_store_that_may_only_be_read_is_read(folder: Path, monkeypatch: pytest
         held.put(b"abd")
 
 
-def test_what_could_not_be_read_just_now_keeps_its_name(
-    held: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_could_not_be_read_just_now_keeps_its_name(held: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Too many open files, a network's hiccup: the next one who asks has it."""
     digest = held.put(b"abc")
     held.name(KEY, digest, {"n": 1})
