@@ -128,11 +128,13 @@ def _arrays(request: Request) -> Response:
     content = engine.stored(digest)
     if content is None:
         job = engine.find(digest)
-        if job is None or job.over:
+        if job is None or (job.over and job.run is None):
             raise _no_run(digest)
-        raise Refusal(
-            409, "digest", "a run that is made", f"one that is {job.state}", retry_after=_patience(job)
-        )
+        if job.run is None or not job.over:
+            raise Refusal(
+                409, "digest", "a run that is made", f"one that is {job.state}", retry_after=_patience(job)
+            )
+        content = results.to_bytes(job.run)  # the store takes nothing, or it is on its way there
     name = {"content-disposition": f'attachment; filename="run-{digest[:12]}.npz"'}
     return _sent(content, "application/zip", 200, KEPT | name, request)
 

@@ -27,7 +27,7 @@ OF_A_SESSION, IN_ALL = 40 * 2**20, 200 * 2**20  # bytes: two of the largest file
 LONG = (
     600.0  # seconds after which a file makes way for another: a page has kept what it used of it long before
 )
-BESIDE = 16 * 1024  # bytes that a file counts beside its content, so that empty ones do not come for nothing
+BESIDE = 64 * 1024  # bytes that a file counts beside its content, so that there are not very many empty ones
 
 
 class NoRoomError(Exception):
@@ -103,14 +103,14 @@ class Uploads:
         sizes = self._sizes()
         coming = sum(one for who, one in self._under_way if who == session)
         mine = {key: one for key, one in sizes.items() if key[0] == session}
-        if not self._drop(mine, coming + size - OF_A_SESSION):
+        if (gone := self._drop(mine, coming + size - OF_A_SESSION)) is None:
             most = OF_A_SESSION // 2**20
             raise NoRoomError(
                 413,
                 f"Expected at most {most} MB of files in one tab, got more. Take some out, or open the page anew.",
             )
-        sizes = self._sizes()
-        if not self._drop(sizes, sum(one for _, one in self._under_way) + size - IN_ALL):
+        left = {key: one for key, one in sizes.items() if key not in gone}
+        if self._drop(left, sum(one for _, one in self._under_way) + size - IN_ALL) is None:
             raise NoRoomError(
                 429, "Expected room for another file, got none: others are uploading. Try again in a minute."
             )
@@ -129,19 +129,20 @@ class Uploads:
         self._came = {key: self._came.get(key, now) for key in sizes}
         return {key: sizes[key] for key in sorted(sizes, key=self._came.__getitem__)}
 
-    def _drop(self, sizes: dict[tuple[str, str], int], more: int) -> bool:
-        """Whether there is room for ``more`` bytes beside these: old ones go where that makes it, none where not."""
-        over, old, late = sum(sizes.values()) + more, [], self._clock() - LONG
+    def _drop(self, sizes: dict[tuple[str, str], int], more: int) -> set[tuple[str, str]] | None:
+        """Make room for ``more`` bytes beside these: the old ones that went for it; None where that is not enough."""
+        over, old, late = sum(sizes.values()) + more, set(), self._clock() - LONG
         for key, size in sizes.items():
             if over > 0 and self._came[key] < late:
-                old.append(key)
+                old.add(key)
                 over -= size
+        if over > 0:
+            return None
         held = self._held()
-        if over > 0 or held is None:
-            return over <= 0
         for session, file in old:
-            held.remove_file(session, file)
-        return True
+            if held is not None:
+                held.remove_file(session, file)
+        return old
 
 
 def _length(request: HTTPConnection) -> int:

@@ -345,6 +345,22 @@ def test_a_stored_run_needs_no_job(desk: Desk, monkeypatch: pytest.MonkeyPatch) 
     assert desk.computed == 2  # it cannot be read, so it is made again
 
 
+def test_where_nothing_can_be_kept_a_run_that_is_done_has_its_arrays(desk: Desk) -> None:
+    """As with a store that is full or read-only: the engine alone has the run."""
+    made = asked().json
+    content = desk.store.pop(made["digest"])
+    answer = call(made["npz"])
+    assert answer.status == 200
+    run = results.from_bytes(answer.body, desk.registry)
+    assert runs.result_digest(run) == made["result_digest"]
+    assert runs.result_digest(results.from_bytes(content, desk.registry)) == made["result_digest"]
+    assert call(made["npz"]).headers["etag"] == answer.headers["etag"]
+    desk.jobs[made["digest"]].run = None
+    assert call(made["npz"]).status == 404
+    desk.hold = True
+    assert call(asked(seed=77).json["status"] + ".npz").status == 409
+
+
 def test_etags_heads_and_methods(desk: Desk) -> None:
     made = asked().json
     for path, kept in [

@@ -137,7 +137,7 @@ def test_empty_files_do_not_come_for_nothing() -> None:
     host = Host()
     found = [host.put("tab", str(n), 0) for n in range(uploads.OF_A_SESSION // uploads.BESIDE + 5)]
     assert found.count(413) >= 5
-    assert found.count(204) > 2 * 200  # of one upload, pictures
+    assert found.count(204) > 200  # as many pictures as one upload may have
 
 
 @pytest.mark.parametrize("size", ["", "-1", "1e3", "+3", "9" * 40, " "])

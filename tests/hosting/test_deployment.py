@@ -82,6 +82,40 @@ def test_only_the_proxy_can_be_reached_and_on_loopback_alone(compose: dict[str, 
         assert ("outside" in service["networks"]) == (name == "proxy")
 
 
+def test_the_servers_believe_the_proxy_who_is_calling(
+    compose: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else every caller of the JSON routes has the proxy's address, and one takes the room of all.
+
+    uvicorn is made as Streamlit makes it; it believes the network of the Compose file, and nobody outside of it.
+    """
+    import asyncio
+    import ipaddress
+
+    import uvicorn
+    from streamlit.web.server.starlette.starlette_server import _get_uvicorn_config_kwargs
+
+    (network,) = compose["networks"]["inside"]["ipam"]["config"]
+    believed = {
+        compose["services"][one]["environment"]["FORWARDED_ALLOW_IPS"] for one in ("server-a", "server-b")
+    }
+    assert believed == {network["subnet"]}
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", network["subnet"])
+    seen: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope["client"][0])
+
+    config = uvicorn.Config(app, **_get_uvicorn_config_kwargs())
+    config.load()
+    proxy = str(ipaddress.ip_network(network["subnet"])[5])
+    for peer in (proxy, "172.31.98.5"):
+        said = [(b"x-forwarded-for", b"10.9.9.9, 198.51.100.7")]  # the first is what the visitor made up
+        scope = {"type": "http", "client": (peer, 1), "scheme": "http", "headers": said}
+        asyncio.run(config.loaded_app(scope, None, None))  # type: ignore[arg-type]
+    assert seen == ["198.51.100.7", "172.31.98.5"]
+
+
 def test_the_proxy_knows_the_servers_by_their_names(compose: dict[str, Any]) -> None:
     """nginx.conf's upstream are services of the compose file, at the port that the image serves."""
     named = re.findall(r"^\s+server ([\w-]+):(\d+) ", (HOSTING / "nginx.conf").read_text(), re.MULTILINE)

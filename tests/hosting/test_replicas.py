@@ -8,6 +8,7 @@ import http.client
 import os
 import re
 import signal
+import socket
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
@@ -331,3 +332,40 @@ def test_below_a_path(start: Callable[..., Replicas], browser: Any) -> None:
         tab.get_by_text("The same run.").wait_for()
     finally:
         context.close()
+
+
+def test_one_address_has_many_tabs_and_not_any_number(replicas: Replicas) -> None:
+    """The sixty-first websocket of an address is refused, and a burst beyond 200 requests; others notice nothing."""
+    place = int(urlsplit(replicas.proxy.url).port or 0)
+    ask = (
+        "GET /_stcore/stream HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n"
+        "Sec-WebSocket-Protocol: streamlit\r\n\r\n"
+    )
+    opened, codes = [], []
+    try:
+        for _ in range(62):
+            opened.append(socket.create_connection(("127.0.0.1", place), 20, source_address=("127.0.0.7", 0)))
+            opened[-1].sendall(ask.encode())
+            codes.append(int(opened[-1].recv(12).split()[1]))
+    finally:
+        for one in opened:
+            one.close()
+    assert codes == [101] * 60 + [429] * 2
+
+    def asked(source: str, count: int) -> list[int]:
+        found = []
+        connection = http.client.HTTPConnection("127.0.0.1", place, timeout=20, source_address=(source, 0))
+        for _ in range(count):
+            connection.request("GET", "/metrics/none")
+            answer = connection.getresponse()
+            answer.read()
+            found.append(answer.status)
+        connection.close()
+        return found
+
+    with concurrent.futures.ThreadPoolExecutor(20) as pool:
+        found = [code for codes in pool.map(asked, ["127.0.0.8"] * 20, [40] * 20) for code in codes]
+    assert found.count(429) > 200
+    assert len(found) - found.count(429) >= 200
+    assert 429 not in asked("127.0.0.9", 100)
