@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from starlette.routing import Route
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
-from dashboard import login, uploads, web
+from dashboard import login, own_data, uploads, web
 
 MB = 2**20
 
@@ -156,6 +157,19 @@ def test_nothing_is_taken_from_a_stranger(method: str, monkeypatch: pytest.Monke
     assert host.put("tab", "kept", 5, method) == 401
     assert host.total == 1
     assert host.put("tab", "kept", 5, method, cookie="mine") == 204
+
+
+def test_data_that_are_used_take_no_room_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are in the store, so the files that they came from go, and those of others stay."""
+    held = MemoryUploadedFileManager("")
+    for session in ("mine", "other"):
+        held.add_file(session, UploadedFileRec("x", "a.csv", "", b"1"))
+    monkeypatch.setattr(uploads, "manager", lambda: held)
+    context = SimpleNamespace(session_id="mine")
+    monkeypatch.setattr("streamlit.runtime.scriptrunner.get_script_run_ctx", lambda **_: context)
+    monkeypatch.setattr(own_data.own, "keep", lambda made: "a key")
+    assert own_data._kept(None) == "a key"  # type: ignore[arg-type]
+    assert list(held.file_storage) == ["other"]
 
 
 def test_every_answer_passes_it() -> None:
