@@ -48,7 +48,7 @@ class Settings:
     api_patience: float = _said(
         60.0, "Seconds without a question after which a run that the JSON routes began is ended", 0.05, 86_400
     )
-    kept_mb: int = _said(256, "Finished runs that the server keeps in memory", 1, 1e6)
+    kept_mb: int = _said(128, "Finished runs that the server keeps in memory", 1, 1e6)
     store: str = _said("", "Folder or fsspec URL of uploads and results (empty: the user's cache folder)")
     store_mb: float = _said(stores.USUAL[stores.MEGABYTES], "Uploads that are kept, together", 1, 1e9)
     store_days: float = _said(
