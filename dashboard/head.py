@@ -30,6 +30,7 @@ ELEMENTS = (
     "Metric",
     "rehype-katex",
 )
+FONTS = ("SourceSerifVariable-Roman.ttf", "SourceSansVF-Upright.ttf")
 MOST = 80
 # A page that is wide enough is shown to a room: there all is larger, Streamlit's elements by the size of their letters
 # (which all of theirs is counted in), our components by ``--scale``. A width is how wide a window must be, in pixels.
@@ -76,14 +77,18 @@ DRAWER = '[data-testid="stSidebar"][data-collapsed="true"]{visibility:hidden;tra
 _IMPORTED = re.compile(r"""(?:from|import)\s*["'`]\./([\w.-]+\.js)["'`]""")
 
 
+def static() -> Path:
+    """The folder of what Streamlit serves beside its index page."""
+    import streamlit
+
+    return Path(streamlit.__file__).parent / "static" / "static"
+
+
 @cache
 def scripts() -> tuple[str, ...]:
     """The scripts of :data:`ELEMENTS` and what they import, but for those that the index page loads anyway."""
-    import streamlit
-
-    static = Path(streamlit.__file__).parent / "static"
-    folder = static / "static" / "js"
-    if not (static / "index.html").is_file() or not folder.is_dir():
+    folder = static() / "js"
+    if not (folder.parents[1] / "index.html").is_file() or not folder.is_dir():
         return ()
     known = {name.name for name in folder.glob("index.*.js")}
     for name in tuple(known):  # what the main script imports is under way already
@@ -101,9 +106,21 @@ def scripts() -> tuple[str, ...]:
 
 
 @cache
+def fonts() -> tuple[str, ...]:
+    """The files of the upright letters that every page is set in. Until they are there another font is shown, and a title
+    that is wider in it moves the page when they come."""
+    folder = static() / "media"
+    return tuple(f.name for name in FONTS for f in sorted(folder.glob(f"{name}.*.woff2")))
+
+
+@cache
 def markup() -> bytes:
     """What is put before ``</head>``."""
     links = "".join(
+        f'<link rel="preload" as="font" type="font/woff2" crossorigin href="./static/media/{name}">'
+        for name in fonts()
+    )
+    links += "".join(
         f'<link rel="modulepreload" fetchpriority="low" crossorigin href="./static/js/{name}">'
         for name in scripts()
     )

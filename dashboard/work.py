@@ -170,8 +170,9 @@ def _spend(asked: dict[str, Any], registry: Registry, tell: Teller) -> dict[str,
     if spent.run.data.test_x is not None:
         picture["held out"] = held_out.of(spent.run)
     raw = results.spent_bytes(spent, picture=picture)
-    _remember(made.training_digest, spent.run.training)
-    return {"run": publish(raw, asked["key"], {"code": code})}
+    kept = publish(raw, asked["key"], {"code": code})
+    _keep_training(made, spent.run.training, kept, code)
+    return {"run": kept}
 
 
 def _study(asked: dict[str, Any], registry: Registry, tell: Teller) -> dict[str, Any]:
@@ -283,11 +284,16 @@ def _stage_digest() -> str:
 def _kept(run: Run, registry: Registry, code: str) -> dict[str, Any]:
     made = plan(run.spec, registry)
     kept = publish(results.to_bytes(run), made.spec_digest, {"code": code})
-    _remember(made.training_digest, run.training)
+    _keep_training(made, run.training, kept, code)
+    return {"run": kept}
+
+
+def _keep_training(made: Plan, training: Training, kept: dict[str, Any], code: str) -> None:
+    """Let what was learned be found by whoever needs it next, in this process or another."""
+    _remember(made.training_digest, training)
     if "digest" in kept and made.family.needs_data(made.train_config):
         with contextlib.suppress(store.StoreError):
             store.results().name(made.training_digest + TRAINING, kept["digest"], {"code": code})
-    return {"run": kept}
 
 
 def _learned(made: Plan, code: str) -> Training | None:
