@@ -15,7 +15,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard.late import hold as hold
-from dashboard.late import stale
+from dashboard.late import stale, taken
 from dashboard.notices import error_line, expected, plain, small
 from ebm_plugins import ConfigError
 from ebm_plugins.classroom import Classroom
@@ -174,7 +174,7 @@ def choose(
     title: str, options: Sequence[Any], value: Any, *, show: Callable[[Any], str] = words, **common: Any
 ) -> None:
     """One of several: buttons side by side when they are few and short, else a list."""
-    hold(common["key"], value if value in options else options[0])
+    hold(common["key"], value if value in options else options[0], options)
     if _buttons(options, show):
         st.segmented_control(title, options, required=True, width="stretch", format_func=show, **common)
     else:
@@ -220,10 +220,11 @@ def _slider(one: Knob, value: Any, common: dict[str, Any]) -> None:
 def _logarithmic(one: Knob, value: Any, common: dict[str, Any]) -> None:
     """A slider over round numbers, evenly spaced in the logarithm; the values in force and by default are on it."""
     low, high = _bounds(one)
-    marks = {*round_numbers(low, high), low, high, float(value), float(one.default)}
     kind = int if one.kind == "int" else float
-    options = sorted({kind(m) for m in marks if low <= m <= high})
     hold(common["key"], kind(value))
+    before = (float(v) for v in taken(common["key"]) if v is not None)
+    marks = {*round_numbers(low, high), low, high, float(value), float(one.default), *before}
+    options = sorted({kind(m) for m in marks if low <= m <= high})
     if len(options) < 2:
         small(f"{plain(label(one))}: {number(value)}")
         return

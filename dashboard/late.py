@@ -2,13 +2,13 @@
 
 While a run goes, the page asks every 0.3 s how far it is, and every request brings the values of all widgets. When a
 preset has just given the controls new values, a request that was under way brings the old ones, and Streamlit calls
-that a change. Nobody made it: a value that we have ourselves replaced, or of a control that is no longer on the page,
-is no change until the browser has shown, by sending the address that goes with our values, that it has heard of them.
+that a change. Nobody made it: a value that we have ourselves replaced, or of a control that is no longer on the page
+or no longer offers it, is no change until the browser has shown, by sending the address that goes with our values, that it has heard of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +19,8 @@ import streamlit as st
 @dataclass
 class Panel:
     """What is known of the controls of one session: those drawn last (``shown``), those drawn since the panel was
-    begun, all there ever were, the last value given to each, and the values that were taken from them."""
+    begun, all there ever were, what each offers (where it is a list), the last value given to each, and the values
+    that were taken from them."""
 
     heard: Callable[[], bool] = lambda: True
     drawing: bool = False
@@ -27,6 +28,7 @@ class Panel:
     shown: set[str] = field(default_factory=set)
     begun: set[str] = field(default_factory=set)
     known: set[str] = field(default_factory=set)
+    offers: dict[str, Sequence[Any]] = field(default_factory=dict)
     given: dict[str, Any] = field(default_factory=dict)
     taken: dict[str, list[Any]] = field(default_factory=dict)
 
@@ -43,9 +45,11 @@ def panel(heard: Callable[[], bool]) -> Iterator[None]:
         known.drawing = False
 
 
-def hold(key: str, value: Any) -> None:
-    """Set a widget's state to the value in force, and leave it alone where it already is."""
+def hold(key: str, value: Any, offers: Sequence[Any] = ()) -> None:
+    """Set a widget's state to the value in force, and leave it alone where it already is. ``offers``: all that it can
+    be, where that is a list (Streamlit hands on a name that is not in it as it came)."""
     panel = _panel()
+    panel.offers[key] = offers
     if panel.drawing:
         before = st.session_state[key] if key in st.session_state else panel.given.get(key, value)
         if before != value:
@@ -55,6 +59,12 @@ def hold(key: str, value: Any) -> None:
         panel.given[key] = value
     if key not in st.session_state or st.session_state[key] != value:
         st.session_state[key] = value
+
+
+def taken(key: str) -> list[Any]:
+    """The values that a widget had before ours and that a late request may still bring: a slider along a list has to
+    offer them, since Streamlit takes one that is not in the list for the first of it."""
+    return _taken(_panel(), key)
 
 
 def whole() -> None:
@@ -69,9 +79,8 @@ def stale(key: str) -> bool:
         return False
     if panel.whole or key not in panel.shown | panel.begun:
         return True
-    if panel.heard():
-        panel.taken.clear()
-    return st.session_state[key] in panel.taken.get(key, [])
+    value, offers = st.session_state[key], panel.offers.get(key, ())
+    return value in _taken(panel, key) or (len(offers) > 0 and value not in offers)
 
 
 def guard(key: str, changed: Callable[[], None]) -> Callable[[], None]:
@@ -82,6 +91,12 @@ def guard(key: str, changed: Callable[[], None]) -> Callable[[], None]:
             changed()
 
     return call
+
+
+def _taken(panel: Panel, key: str) -> list[Any]:
+    if panel.heard():
+        panel.taken.clear()
+    return panel.taken.get(key, [])
 
 
 def _panel() -> Panel:

@@ -85,7 +85,8 @@ def _preset(visit: Visit, made: Plan, registry: Registry) -> None:
         return
     key = f"{visit.family}.preset"
     name = link.preset_of(visit.spec, registry)
-    late.hold(key, name or OWN)
+    offered = presets if name else [OWN, *presets]
+    late.hold(key, name or OWN, offered)
 
     def chosen() -> None:
         name = st.session_state[key]
@@ -95,7 +96,7 @@ def _preset(visit: Visit, made: Plan, registry: Registry) -> None:
             links.change(visit, registry, made.family.presets[name])
 
     st.selectbox(
-        "Preset", presets if name else [OWN, *presets], key=key, on_change=late.guard(key, chosen),
+        "Preset", offered, key=key, on_change=late.guard(key, chosen),
         disabled=visit.room.holds("preset"),
         help="A named set of values for everything below. Changing any of them makes it your own.",
     )  # fmt: skip

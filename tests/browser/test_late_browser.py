@@ -48,10 +48,6 @@ def choose(page: Any, name: str) -> None:
     page.keyboard.press("Enter")
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="A true fault, not mended yet: since runs are made by workers, a late poll can put train.wells=1 behind the preset",
-)
 def test_presets_changed_while_a_run_is_going_leave_the_address_of_the_last(
     visitor: Callable[..., Any],
 ) -> None:

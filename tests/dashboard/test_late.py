@@ -93,6 +93,21 @@ def test_a_control_that_is_no_longer_on_the_page_fires_no_more(three):
     assert address(at) == told
 
 
+def test_a_late_value_that_is_no_longer_on_its_slider_is_not_taken_for_the_first_one_there(three):
+    """2.3 is on the slider while it is in force only; a late request still brings it when a preset has set 1."""
+    at = three("dish", {"preset": "Round", "train.width": "2.3"})
+    query, _ = sent(at)
+    preset(at).set_value("Leaning")
+    _, late = sent(at)
+    at.run()
+    told = address(at)
+    arrives(at, query, late)
+    assert (at.select_slider(key="dish.train.width").value, address(at)) == (1.0, told)
+    for _ in range(2):  # the browser has heard
+        at.run()
+    assert "2.3" not in at.select_slider(key="dish.train.width").options
+
+
 def test_compare_hears_late_too(three, monkeypatch):
     """Its old address, and the values that its new energy has replaced, ask for nothing until the browser has heard,
     however long that takes; after that they are a link and a choice."""
