@@ -88,7 +88,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Se
             process = subprocess.Popen(
                 [python, "-P", "-m", "streamlit", "run", app, *settings],
                 cwd=ROOT,
-                env=_elsewhere() | {"PYTHONUNBUFFERED": "1"} | (env or {}),
+                env=os.environ | {"PYTHONUNBUFFERED": "1", "EBM_DASK_ADDRESS": ""} | (env or {}),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -133,11 +133,6 @@ def browser() -> Iterator[Browser]:
         chromium = playwright.chromium.launch(executable_path=executable, args=quiet)
         yield chromium
         chromium.close()
-
-
-def _elsewhere() -> dict[str, str]:
-    """This environment, without the cluster that tests of pages have in their own process."""
-    return {name: value for name, value in os.environ.items() if name != "EBM_DASK_ADDRESS"}
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,11 +20,11 @@ RENAMED = "ebm_test_three_families"
 Open = Callable[..., AppTest]
 
 
-@pytest.fixture(scope="session", autouse=True)
-def cluster() -> Iterator[None]:
-    """A Dask cluster in this very process, at the address that engines are told of: what tests replace or count here
-    is what its workers see. Worker processes, and what ends them, have tests of their own (tests/hosting). Some workers
-    more than elsewhere, since a thread that a test hangs up cannot be ended."""
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[str]:
+    """The address of a Dask cluster in this very process: what tests replace or count here is what its workers see.
+    Worker processes, and what ends them, have tests of their own (tests/hosting). Some workers more than elsewhere,
+    since a thread that a test hangs up cannot be ended."""
     from distributed import LocalCluster
 
     from dashboard import work
@@ -35,9 +34,15 @@ def cluster() -> Iterator[None]:
     with LocalCluster(
         n_workers=6, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0", silence_logs=50
     ) as made:
-        os.environ["EBM_DASK_ADDRESS"] = made.scheduler_address
+        yield made.scheduler_address
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _engines_are_told(cluster: str) -> Iterator[None]:
+    """Engines made by the tests of this folder are told of that address; no server that another folder's start."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EBM_DASK_ADDRESS", cluster)
         yield
-        del os.environ["EBM_DASK_ADDRESS"]
 
 
 @pytest.fixture

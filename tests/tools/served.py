@@ -18,6 +18,7 @@ from processes import Process, descendants, kill, wait_gone
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 90
+OWN = {"PYTHONUNBUFFERED": "1", "EBM_PLUGINS": "", "EBM_DASK_ADDRESS": ""}  # no plugins, a cluster of its own
 
 
 @dataclass
@@ -49,7 +50,7 @@ class Served:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "streamlit", "run", "dashboard", *settings, *self.options],
                 cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
-                env=os.environ | {"PYTHONUNBUFFERED": "1", "EBM_PLUGINS": "", "EBM_STORE": str(self.store)} | self.env,
+                env=os.environ | OWN | {"EBM_STORE": str(self.store)} | self.env,
             )  # fmt: skip
         deadline = time.monotonic() + START_SECONDS
         while status(self.port, "/_stcore/health") != 200:
