@@ -37,6 +37,12 @@ SETTINGS = {  # of the scheduler and its workers
     "distributed.worker.memory.pause": False,
     "distributed.worker.memory.terminate": 0.95,
     "distributed.admin.low-level-log-length": 200,
+    "distributed.worker.profile.enabled": False,  # an idle worker would look at its own stack a hundred times a second
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "2s",
+    "distributed.admin.system-monitor.log-length": 30,
+    "distributed.admin.system-monitor.disk": False,
+    "distributed.admin.system-monitor.gil.enabled": False,
     "distributed.worker.daemon": True,
     "distributed.worker.multiprocessing-method": "forkserver",
 }

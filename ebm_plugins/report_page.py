@@ -201,7 +201,7 @@ def _value(value: Any) -> str:
 def _digests(run: Run, registry: Registry) -> str:
     rows = [
         ("spec, equal everywhere", spec_digest(run.spec, registry)),
-        ("result, equal where the environment is", result_digest(run)),
+        ("result, in this environment", result_digest(run)),
         ("environment", made_in := environment_of(run)),
     ]
     if made_in == environment_tag():  # elsewhere nothing here knows what it was made with

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -66,11 +67,46 @@ def registry() -> Registry:
     return load(discover=False)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
-    """``serve(python=..., options=(...), env={...}, app="dashboard")`` starts a dashboard that ends with the session.
+    """``serve(python=..., options=(...), env={...}, app="dashboard")`` starts a dashboard that ends with the module."""
+    with _serving(tmp_path_factory) as start:
+        yield start
 
-    It is started as ``streamlit run dashboard`` from the root. (``-P`` keeps the root off ``sys.path``, as the
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The dashboard with the built-in plugins alone, shared by all tests that only look at it."""
+    with _serving(tmp_path_factory) as start:
+        yield start(env={"EBM_PLUGINS": ""})
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium, driven by Playwright. The test is skipped where there is none, unless EBM_REQUIRE_BROWSER is set.
+
+    It lives for one module: while it does, Playwright's event loop occupies this thread.
+    """
+    executable = os.environ.get("EBM_CHROMIUM") or shutil.which("chromium")
+    if not executable:
+        reason = "no Chromium: install Debian's chromium, or name the program in EBM_CHROMIUM"
+        if os.environ.get("EBM_REQUIRE_BROWSER"):
+            pytest.fail(f"EBM_REQUIRE_BROWSER is set and there is {reason}")
+        pytest.skip(reason)
+    from playwright.sync_api import sync_playwright
+
+    quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=executable, args=quiet)
+        yield chromium
+        chromium.close()
+
+
+@contextmanager
+def _serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """What starts dashboards; they end with it, for a server with its workers takes a little time even while idle.
+
+    They are started as ``streamlit run dashboard`` from the root. (``-P`` keeps the root off ``sys.path``, as the
     ``streamlit`` command does and ``python -m streamlit`` does not.)
     """
     running: list[subprocess.Popen[bytes]] = []
@@ -103,36 +139,11 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Se
             time.sleep(0.1)
         return Server(f"http://127.0.0.1:{port}", log, process.pid)
 
-    yield start
-    for process in running:
-        _end(process)
-
-
-@pytest.fixture(scope="session")
-def server(serve: Callable[..., Server]) -> Server:
-    """The dashboard with the built-in plugins alone, shared by all tests that only look at it."""
-    return serve(env={"EBM_PLUGINS": ""})
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Chromium, driven by Playwright. The test is skipped where there is none, unless EBM_REQUIRE_BROWSER is set.
-
-    It lives for one module: while it does, Playwright's event loop occupies this thread.
-    """
-    executable = os.environ.get("EBM_CHROMIUM") or shutil.which("chromium")
-    if not executable:
-        reason = "no Chromium: install Debian's chromium, or name the program in EBM_CHROMIUM"
-        if os.environ.get("EBM_REQUIRE_BROWSER"):
-            pytest.fail(f"EBM_REQUIRE_BROWSER is set and there is {reason}")
-        pytest.skip(reason)
-    from playwright.sync_api import sync_playwright
-
-    quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=executable, args=quiet)
-        yield chromium
-        chromium.close()
+    try:
+        yield start
+    finally:
+        for process in running:
+            _end(process)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -26,7 +26,7 @@ APP = HERE / "stage_app"
 OPTIONS = ("--server.headless=true", "--server.address=127.0.0.1")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def empty(serve: Callable[..., Any]) -> Any:
     """An empty Streamlit app, running."""
     return serve(app=str(HERE / "empty_app"))

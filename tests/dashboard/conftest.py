@@ -25,15 +25,24 @@ def cluster() -> Iterator[str]:
     """The address of a Dask cluster in this very process: what tests replace or count here is what its workers see.
     Worker processes, and what ends them, have tests of their own (tests/hosting). Some workers more than elsewhere,
     since a thread that a test hangs up cannot be ended."""
+    import dask
     from distributed import LocalCluster
 
     from dashboard import work
+    from dashboard.cluster import SETTINGS
 
     work.warm()  # pytest rewrites what is imported, which CPython 3.11 does not take in several threads at once
 
-    with LocalCluster(
-        n_workers=6, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0", silence_logs=50
-    ) as made:
+    with (
+        dask.config.set(SETTINGS),
+        LocalCluster(
+            n_workers=6,
+            threads_per_worker=1,
+            processes=False,
+            dashboard_address="127.0.0.1:0",
+            silence_logs=50,
+        ) as made,
+    ):
         yield made.scheduler_address
 
 
