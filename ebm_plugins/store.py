@@ -44,6 +44,7 @@ LISTED = 500  # writes of this process after which a store is listed again
 UNSEEN = 0.05  # of the limit: what this process writes at most before it lists the store again
 SHARE = 0.1  # of the limit: how far below it a full store is emptied
 JUST = 60.0  # seconds for which a name whose content is not listed stays: it may have come during the listing
+PROBE = b"the store is written and read"  # kept to see whether a store works
 
 
 class StoreError(ConfigError):
@@ -161,9 +162,8 @@ class Store:
 
     def check(self) -> None:
         """Raises StoreError unless this store can be written and read now: for a host to know when it starts."""
-        content = b"the store is written and read"
-        digest = self.put(content)
-        if self.get(digest) != content:
+        digest = self.put(PROBE)
+        if self.get(digest) != PROBE:
             raise StoreError("data", "a store that gives back what it keeps", "one that does not")
 
     def _read(self, digest: str) -> bytes | None:
