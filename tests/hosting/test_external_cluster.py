@@ -35,16 +35,15 @@ def port() -> int:
 def start(port: int, hostile: Path, tmp_path: Path) -> Iterator[Start]:
     """``start("dask scheduler")`` runs the line of docs/hosting.md that begins so, at another port."""
     text = PAGE.read_text(encoding="utf-8").replace("\\\n", " ")
+    said = dict(re.findall(r"^export (DASK_DISTRIBUTED__\w+)=(\S+)", text, re.MULTILINE))
+    assert len(said) == 5
     running: list[subprocess.Popen[bytes]] = []
 
     def run(begins: str) -> subprocess.Popen[bytes]:
         found = re.search(rf"^{begins} .*$", text, re.MULTILINE)
         assert found, f"docs/hosting.md has no line that begins with {begins!r}"
         words = found[0].replace("8786", str(port)).replace("127.0.0.1:8787", "127.0.0.1:0").split()
-        env = os.environ | {
-            "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0",
-            "EBM_STORE": str(tmp_path / "store"),
-        }
+        env = os.environ | said | {"EBM_STORE": str(tmp_path / "store")}
         command = [sys.executable, "-m", "distributed.cli.dask_" + words[1], *words[2:]]
         running.append(
             subprocess.Popen(
