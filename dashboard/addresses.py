@@ -1,10 +1,20 @@
-"""Where a family's page is."""
+"""Where a family's page is, and what an address says."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import streamlit as st
 
 from ebm_plugins.records import Family
+
+
+def grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, str | list[str]]:
+    """A query's values by their names, in their order."""
+    found: dict[str, list[str]] = {}
+    for name, value in pairs:
+        found.setdefault(name, []).append(value)
+    return {**found}
 
 
 def page_of(family: Family) -> st.Page:

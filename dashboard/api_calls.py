@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import re
+import threading
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
+from dashboard.addresses import grouped
 from dashboard.api_answers import catalogue, done, problem, said, tidy, unfinished
 from dashboard.api_openapi import openapi
 from dashboard.api_schema import DIGEST, RUNS, Answer, Problem
@@ -34,12 +36,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 METHODS = ("GET", "HEAD")
 TOLD = 60.0  # seconds for which a run that failed is told to have failed; after that it is tried again
+MOST_FIELDS = 2000  # parameters of a link
 NOTES = 200  # values of a link that are named
 FRESH = {"cache-control": "no-store"}
 ASK = {"cache-control": "no-cache"}  # keep it, and ask whether it is still so
-KEPT = {"cache-control": "private, max-age=31536000, immutable"}
 _DIGEST = re.compile(DIGEST.strip("^$"))
 _waits = Waits()
+_reading = threading.Semaphore(2)  # stored runs that are read at a time for their arrays: they may be large
 
 
 class Refusal(Exception):
@@ -125,7 +128,8 @@ def _arrays(request: Request) -> Response:
     """A finished run's arrays."""
     engine, digest = _engine(), _digest(request)
     _waits.heard(digest)
-    content = engine.stored(digest)
+    with _reading:
+        content = engine.stored(digest)
     if content is None:
         job = engine.find(digest)
         if job is None or (job.over and job.run is None):
@@ -136,7 +140,7 @@ def _arrays(request: Request) -> Response:
             )
         content = results.to_bytes(job.run)  # the store takes nothing, or it is on its way there
     name = {"content-disposition": f'attachment; filename="run-{digest[:12]}.npz"'}
-    return _sent(content, "application/zip", 200, KEPT | name, request)
+    return _sent(content, "application/zip", 200, ASK | name, request)
 
 
 CALLS = {
@@ -157,7 +161,6 @@ def _read(pairs: list[tuple[str, str]], registry: Registry) -> tuple[RunSpec, li
     and one whose data are gone: they are never replaced by others."""
     whole = next((value for name, value in pairs if _plain(name) == "link"), None)
     family = next((_plain(value) for name, value in pairs if _plain(name) == "family"), "")
-    query: dict[str, str | list[str]] = {}
     more: list[Mended] = []
     if whole is None:
         inner = pairs
@@ -168,8 +171,9 @@ def _read(pairs: list[tuple[str, str]], registry: Registry) -> tuple[RunSpec, li
             if (_plain(name), value) != ("link", whole)
         ][:NOTES]
         family, inner = _taken_apart(whole)
-    for name, value in inner:
-        query[name] = [*query.get(name, []), value]
+    if len(inner) > MOST_FIELDS:
+        raise Refusal(400, "link", f"at most {MOST_FIELDS} parameters", len(inner))
+    query = grouped(inner)
     data = next((_plain(value) for name, value in inner if _plain(name) == "data"), "")
     if family not in registry.families:
         name = "family" if whole is None else "link"

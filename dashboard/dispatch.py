@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 TICK = 0.2  # seconds between looks at the clock
 AGAIN = 5.0  # seconds after which a worker that was told to end, and has not, is told again
 PATIENCE = 2.0  # seconds that a job that was told to end has for it
+STOPPING = 60.0  # seconds for which a worker is asked to stop where it is
 COUNTING = 2.0  # seconds between two questions for the number of workers
 MEMORY_TOPIC = "worker-restart-memory"  # on which a nanny tells of a worker that it has ended
 
@@ -71,6 +72,7 @@ class Dispatcher:
         self._errands = ThreadPoolExecutor(8, thread_name_prefix="errands")
         self._killers = ThreadPoolExecutor(4, thread_name_prefix="killers")
         self._memory: dict[str, float] = {}  # worker → bytes, of those that were ended for it
+        self._doomed: dict[str, str] = {}  # worker → the ticket for which it was last told to end
         self._counted, self.slots = 0.0, 0
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
@@ -92,7 +94,9 @@ class Dispatcher:
         self._errands.submit(self._asked, attempt, what)
 
     def kill(self, attempt: Attempt) -> None:
-        """End the worker that this job is at, whatever it does."""
+        """End the worker that this job is at, whatever it does. Nothing, where the job is there no more."""
+        if self.running.get(attempt.ticket) is not attempt:
+            return
         now = time.monotonic()
         if not attempt.killed:
             self.killed += 1
@@ -124,7 +128,7 @@ class Dispatcher:
                 return
             try:
                 self._take(what, item)
-                if self.running or self.wants:
+                if self.running or self.wants or self.state == "lost":
                     self._look()
             except Exception:  # a fault of ours: the next job is not to suffer from it
                 log.exception("The dispatcher stumbled")
@@ -150,7 +154,13 @@ class Dispatcher:
     def _ended(self, attempt: Attempt, receipt: dict[str, Any] | None, error: BaseException | None) -> None:
         del self.running[attempt.ticket]
         if receipt is not None:
+            if self._doomed.get(attempt.worker, attempt.ticket) != attempt.ticket:
+                del self._doomed[attempt.worker]  # it was not ended after all
             self.owner.received(attempt, receipt)
+        elif self._doomed.pop(attempt.worker, attempt.ticket) != attempt.ticket:
+            self.owner.lost(
+                attempt
+            )  # what ended it was meant for the job before it, which had just ended by itself
         elif attempt.killed or (attempt.begun and type(error).__name__ == "KilledWorker"):
             taken = self._memory.pop(attempt.worker, 0.0)
             used = f" It had taken {taken / 1e6:,.0f} MB." if taken else ""
@@ -167,8 +177,10 @@ class Dispatcher:
             if attempt.killed or (attempt.leave_by and now > attempt.leave_by):
                 self.kill(attempt)
         self.owner.ticked(attempts)
-        if self.wants:
-            self._hand_over()
+        if self.wants or (self.state == "lost" and not self.cluster.embedded):
+            self._hand_over()  # also where nobody waits: that a scheduler is back is said then
+        elif self.state == "lost":
+            self.state = "idle"  # our own is started when the next run is asked for
 
     def _hand_over(self) -> None:
         try:
@@ -245,14 +257,18 @@ class Dispatcher:
         return None
 
     def _asked(self, attempt: Attempt, what: str) -> None:
-        end = time.monotonic() + PATIENCE
+        end, wait = time.monotonic() + (PATIENCE if what == work.LEAVE else STOPPING), 0.05
         while self.running.get(attempt.ticket) is attempt and time.monotonic() < end:
             if self._on_worker(attempt.worker, work.want, attempt.ticket, what):
                 return
-            time.sleep(0.05)  # no worker has taken it yet
+            time.sleep(wait)  # no worker has taken it yet, or it does not answer
+            wait = min(2 * wait, 1.0)
 
     def _killed(self, attempt: Attempt) -> None:
+        if self.running.get(attempt.ticket) is not attempt:
+            return
         if attempt.worker:
+            self._doomed[attempt.worker] = attempt.ticket
             self._on_worker(attempt.worker, work.kill, nanny=True)
         elif attempt.future is not None:
             with contextlib.suppress(Exception):

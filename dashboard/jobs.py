@@ -178,6 +178,15 @@ class Engine:
             for seat in [s for s in self._seats if s.startswith(prefix)]:
                 self._stand(seat)
 
+    def turn_to(self, seat: str) -> None:
+        """The visitor of this seat is at its page now: what he had at other pages and has ended is no longer held for
+        him there (on coming back it is asked for again, and is kept or stored)."""
+        visitor, page = seat.split("/")[:2]
+        with self._lock:
+            for other, job in list(self._seats.items()):
+                if job.over and other.startswith(f"{visitor}/") and other.split("/")[1] != page:
+                    self._stand(other)
+
     def status(self) -> dict[str, float | str]:
         """What is going on, for health and metrics: it asks nobody, and starts nothing."""
         with self._lock:
@@ -331,6 +340,8 @@ class Engine:
         if what == "taken":
             job.state, job.place = RUNNING, None
             job.began = job.began or job.heard
+            if job.stop_in:  # it was asked to stop under an engine that was lost
+                self.dispatcher.ask(attempt, job.stop_in)
         elif what == "progress":
             note(job, event["phase"], event["step"], event["total"], event["metrics"])
         elif what == "stage":
@@ -375,6 +386,7 @@ class Engine:
                 self._end(job, FAILED, WorkerError("The engine was lost under it more than once."))
                 return
             job.state, job.phase, job.step, job.metrics, job.left = QUEUED, "", 0, {}, None
+            job.figures, job.results = [], []
             insort(self._waiting, job, key=lambda waits: waits.number)
             self._set_places()
 
@@ -388,13 +400,16 @@ class Engine:
             patience = self.silence * PATIENCE.get(job.phase, 1) if attempt.begun else FIRST
             if now - job.heard <= patience:
                 continue
-            job.heard = now + 10.0  # it is being asked where it is
-            threading.Thread(target=self._silenced, args=(attempt, patience), daemon=True).start()
+            job.heard = asked = now + 10.0  # it is being asked where it is
+            threading.Thread(target=self._silenced, args=(attempt, patience, asked), daemon=True).start()
 
-    def _silenced(self, attempt: Attempt, patience: float) -> None:
+    def _silenced(self, attempt: Attempt, patience: float, asked: float) -> None:
         job = attempt.job
-        job.trace = self.dispatcher.stack(attempt)
-        if not job.over:
+        trace = self.dispatcher.stack(attempt)
+        with self._lock:
+            if job.over or job.at is not attempt or job.heard != asked:
+                return  # it has said something meanwhile
+            job.trace = trace
             self._end(job, SILENT, TimeoutError(f"It has said nothing for {patience:.0f} seconds."))
         self.dispatcher.kill(attempt)
 

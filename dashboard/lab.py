@@ -77,6 +77,7 @@ def lab(key: str) -> None:
     if _was_stopped(visit):
         links.change(visit, registry, visit.job.spec)  # where it was stopped is part of what it is
     job = visit.job = engine.submit(visit.spec, seat)
+    engine.turn_to(seat)
     made = plan(visit.spec, registry)
 
     with boundary(key, "page"):
@@ -136,8 +137,11 @@ def session() -> str:
     """A name for this browser tab's session."""
     if "session" not in st.session_state:
         st.session_state["session"] = uuid.uuid4().hex
-        _released(st.session_state["session"])
-    return str(st.session_state["session"])
+    name = str(st.session_state["session"])
+    _released(
+        name
+    )  # each time: what was released when the connection was lost is not, when the tab has come back
+    return name
 
 
 @st.cache_resource(

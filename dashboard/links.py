@@ -14,7 +14,8 @@ from urllib.parse import parse_qsl, urlsplit
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from dashboard.addresses import page_of
+from dashboard.addresses import grouped, page_of
+from dashboard.job import DONE
 from dashboard.notices import code, notice, plain, spelled
 from ebm_plugins import ConfigError, PluginError, RunSpec, classroom, link, starts, stored
 from ebm_plugins.classroom import Classroom
@@ -115,16 +116,15 @@ def visit(family: str, registry: Registry) -> Visit:
     here = address()
     arrived = st.session_state.get("page") != family
     st.session_state["page"] = family
+    if arrived:
+        _rest(family)
     held: Visit | None = st.session_state.get(_key(family))
     followed = st.session_state.get(FOLLOWED) == (family, here)
     if followed:
         del st.session_state[FOLLOWED]
     elif held is not None and held.holds(here, arrived):
         return held
-    query: dict[str, str | list[str]] = {}
-    for name, value in here:
-        query[name] = [*query.get(name, []), value]
-    spec, mended = link.parse(query, registry, family)
+    spec, mended = link.parse(grouped(here), registry, family)
     made = Visit(family, spec, spec, written=here, told=here, heard=time.monotonic(), mended=mended)
     made.room, more = classroom.read(here, spec, registry)
     made.mended += more
@@ -169,10 +169,7 @@ def tell(made: Bar) -> None:
     """Write the address of what is asked. After the controls are drawn: a browser that has it has their values."""
     made.told = made.written
     if made.written != address():
-        query: dict[str, list[str]] = {}
-        for name, value in made.pairs or made.written:
-            query.setdefault(name, []).append(value)
-        st.query_params.from_dict(query)
+        st.query_params.from_dict(grouped(made.pairs or made.written))
 
 
 def change(made: Visit, registry: Registry, spec: RunSpec, *, adapt: bool = False) -> None:
@@ -250,6 +247,13 @@ def _mended(one: Mended) -> str:
     given = f"{one.parameter}={one.given}" if one.parameter else one.given
     used = f"{code(one.used)} is used" if one.used and one.used != "nothing" else "it is left out"
     return f"{code(given, 90)}: {plain(one.reason)}, so {used}."
+
+
+def _rest(family: str) -> None:
+    """The visits of other pages hold no finished run any more: a tab that goes from page to page would hold them all."""
+    for key, other in list(st.session_state.items()):
+        if isinstance(other, Visit) and key != _key(family) and (other.job is None or other.job.state == DONE):
+            other.job = other.shown = None
 
 
 def _key(family: str) -> str:

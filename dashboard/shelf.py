@@ -6,6 +6,7 @@ Both may take a while (a store may be across a network), so they are done by thr
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -19,6 +20,7 @@ from ebm_plugins.specs import RunSpec
 
 log = logging.getLogger(__name__)
 Then = Callable[[Job, bool], None]
+TRIES, BETWEEN = 10, 2.0  # a store that does not answer now may do so again: more than places.AGAIN in all
 
 
 class Shelf:
@@ -36,7 +38,7 @@ class Shelf:
     def fetch(self, job: Job, receipt: dict[str, Any], then: Then) -> None:
         """Read what a receipt names into its job. The figures of a study are read in the order in which they came."""
         threads = self._in_order if job.request["kind"] == "study" else self._threads
-        threads.submit(self._guarded, lambda j: self._read(j, receipt), job, then)
+        threads.submit(self._guarded, lambda j: self._read_made(j, receipt), job, then)
 
     def run_bytes(self, key: str) -> bytes | None:
         """The stored run of a spec digest; None where there is none, or other code made it."""
@@ -77,6 +79,16 @@ class Shelf:
                 return False
             receipt["stage"] = {"raw": stage}
         return self._read(job, receipt)
+
+    def _read_made(self, job: Job, receipt: dict[str, Any]) -> bool:
+        """:meth:`_read` of what a worker has just put into the store: where it is not there, some times again."""
+        for left in reversed(range(TRIES)):
+            if self._read(job, receipt):
+                return True
+            if job.over or not left:
+                break
+            time.sleep(BETWEEN)
+        return False
 
     def _read(self, job: Job, receipt: dict[str, Any]) -> bool:
         """Whether all that the receipt names could be read. Raises PackingError, ConfigError or PluginError."""

@@ -28,12 +28,16 @@ def in_turn(waiting: Iterable[Job], running: Iterable[Job]) -> list[Job]:
 
 
 def too_many(job: Job, waiting: Sequence[Job], limits: Settings) -> BusyError | None:
-    """Why a new job may not wait, if it may not: its visitor's share of the list is full, or all of it."""
+    """Why a new job may not wait, if it may not: its visitor's share of the list is full, or all of it. A full list
+    still takes those who have nothing in it, up to twice its length: few tabs that ask for much shut nobody out."""
     mine = sum(other.visitor == job.visitor for other in waiting)
     if job.visitor not in BEHIND and mine >= limits.waiting_per_visitor:
         most = f"at most {limits.waiting_per_visitor} runs of one visitor that wait"
         return BusyError("runs", most, f"one more than the {mine} that wait already: let some end first")
-    if len(waiting) >= limits.waiting_in_all:
+    most_of_all = limits.waiting_in_all * (
+        1 if mine or job.visitor in BEHIND else 2
+    )  # a first one has its turn soon
+    if len(waiting) >= most_of_all:
         most = f"at most {limits.waiting_in_all} runs that wait"
         return BusyError("runs", most, "one more: this host is busy, so try again in a minute")
     return None

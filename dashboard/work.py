@@ -34,6 +34,7 @@ TOPIC = "ebm-plugins"
 PACE = 0.05  # seconds between two reports of progress
 KEPT_TRAININGS = 4
 MOST_FIGURES = 500  # of one study
+CHECKS = 5  # times what a run may take: all checks of one record together
 STAGE = ".stage"
 TRAINING = ".training"
 LEAVE = "leave"
@@ -210,10 +211,15 @@ def _check(asked: dict[str, Any], registry: Registry, tell: Teller) -> dict[str,
     total = len(testing.checks_for(record))
     tell.say("progress", phase="check", step=0, total=total, metrics={})
     found = []
+    deadline = time.monotonic() + CHECKS * float(asked["limits"]["seconds"])
     for result in closing(testing.checking(record, registry)):
         tell.heard()
         found.append(asdict(result))
         tell.say("result", result=found[-1], total=total)
+        if len(found) < total and time.monotonic() > deadline:
+            seconds = CHECKS * float(asked["limits"]["seconds"])
+            about = f"{len(found)} of its {total} checks took {seconds:.0f} seconds, which is all that they may take."
+            raise PluginError(str(asked["record"]), "checks", about)
     return {"results": found}
 
 

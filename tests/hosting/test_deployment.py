@@ -245,7 +245,7 @@ def test_the_schedulers_health_check_is_python(compose: dict[str, Any]) -> None:
 def test_nothing_of_the_tests_is_sent_to_the_engine() -> None:
     """The ignore file lies where Docker looks for it: beside the Dockerfile, under its name."""
     lines = (HOSTING / "Dockerfile.dockerignore").read_text().split()
-    assert {".git", "tests"} <= set(lines)
+    assert {".git", "tests", ".streamlit/secrets.toml"} <= set(lines)
     assert "EOF" not in lines
 
 

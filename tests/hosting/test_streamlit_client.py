@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -132,5 +133,42 @@ def test_a_server_that_is_gone_is_said(serve: Callable[..., Any]) -> None:
         with pytest.raises(Gone):
             async with visit(f"{one.url}/hopfield"):
                 pass
+
+    asyncio.run(tell())
+
+
+def test_a_tab_that_lost_its_connection_and_came_back_still_ends_its_run_when_it_is_closed(
+    server: Any,
+) -> None:
+    """Closing leaves what was waited for, each time: on the lost connection, and at the end."""
+    import urllib.request
+
+    def figure(begins: str) -> float:
+        with urllib.request.urlopen(f"{server.url}/metrics", timeout=20) as answer:
+            lines = answer.read().decode().splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(begins))
+
+    def left() -> float:
+        return figure('ebm_runs_total{outcome="left"}')
+
+    async def until(true: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 40
+        while not await asyncio.to_thread(true):
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.1)
+
+    async def tell() -> None:
+        before = left()
+        slow = "preset=Wells+learned+from+two+moons&train.wells=64&train.epochs=1000&seed=4711"
+        async with visit(f"{server.url}/langevin?{slow}") as page:
+            await page.until(lambda p: p.waiting() is not None, 60)
+            await page.close()  # the connection: the session can be had again for a while
+            await until(lambda: left() == before + 1)
+            await page.connect()
+            await page._rerun("")
+            await page.until(lambda p: p.waiting() is not None and not p.running, 30)
+            assert left() == before + 1
+        await until(lambda: left() == before + 2)
+        await until(lambda: figure("ebm_runs_running ") == 0)
 
     asyncio.run(tell())
