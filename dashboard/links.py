@@ -252,7 +252,11 @@ def _mended(one: Mended) -> str:
 def _rest(family: str) -> None:
     """The visits of other pages hold no finished run any more: a tab that goes from page to page would hold them all."""
     for key, other in list(st.session_state.items()):
-        if isinstance(other, Visit) and key != _key(family) and (other.job is None or other.job.state == DONE):
+        if (
+            isinstance(other, Visit)
+            and key != _key(family)
+            and (other.job is None or other.job.state == DONE)
+        ):
             other.job = other.shown = None
 
 

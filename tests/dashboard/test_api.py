@@ -113,6 +113,18 @@ def test_a_query_that_names_no_family_is_refused(desk: Desk, address: str, field
     assert set(answer.json) == {"field", "expected", "got"}
 
 
+def test_a_query_of_very_many_parameters_costs_nobody_time(desk: Desk) -> None:
+    """32,000 fit into the 64 kB that the proxy lets through; read one by one into longer and longer lists they took a
+    second of everybody's. 2,000 are read, as on the pages, where what is too much is named."""
+    began = time.process_time()
+    answer = call(RUN + "family=bowl&" + "a&" * 32_000)
+    assert (answer.status, answer.json["field"], answer.json["got"]) == (400, "link", "32001")
+    assert time.process_time() - began < 0.5
+    began = time.process_time()
+    assert call(RUN + "family=bowl&" + "a=&" * 1_900).status in (200, 202)
+    assert time.process_time() - began < 2.0
+
+
 def test_a_run_that_cannot_fit_is_refused_with_the_number(desk: Desk) -> None:
     answer = asked(sample__steps=100_000, start__n=1_000_000, sample__every=1000)
     assert answer.status == 422
@@ -363,13 +375,10 @@ def test_where_nothing_can_be_kept_a_run_that_is_done_has_its_arrays(desk: Desk)
 
 def test_etags_heads_and_methods(desk: Desk) -> None:
     made = asked().json
-    for path, kept in [
-        ("/api/v1/families", "no-cache"), ("/api/v1/openapi.json", "no-cache"), (made["status"], "no-cache"),
-        (made["npz"], "private, max-age=31536000, immutable"),
-    ]:  # fmt: skip
+    for path in ("/api/v1/families", "/api/v1/openapi.json", made["status"], made["npz"]):
         answer = call(path)
         assert answer.status == 200
-        assert answer.headers["cache-control"] == kept
+        assert answer.headers["cache-control"] == "no-cache"
         tag = answer.headers["etag"]
         for given in (tag, f'"x", W/{tag}', "*"):
             again = call(path, if_none_match=given)

@@ -277,7 +277,9 @@ def test_one_visitor_cannot_fill_the_waiting_list(made, waits):
 
 def test_a_list_that_is_twice_as_full_takes_nobody(made, monkeypatch):
     engine = made(settings=Settings(waiting_in_all=2, dask_address=in_force().dask_address))
-    monkeypatch.setattr(engine, "_waiting", [Job(f"{n}" * 64, visitor=f"{n}", number=-n) for n in range(1, 5)])
+    monkeypatch.setattr(
+        engine, "_waiting", [Job(f"{n}" * 64, visitor=f"{n}", number=-n) for n in range(1, 5)]
+    )
     assert isinstance(finished(engine.submit(SPEC, "new/page")).error, BusyError)
 
 
@@ -401,6 +403,14 @@ def test_what_began_for_everybody_is_somebodys_once_it_is_asked_for(made, waits)
     assert engine.submit(slow[0], "z/page") is warmed
     assert (warmed.place, other.place) == (0, 1)
     waits.set()
+
+
+def test_checks_that_take_too_long_are_ended_and_say_so(made):
+    """All checks of a record may take some times what a run may."""
+    job = finished(made(limits=runs.Limits(seconds=0.0)).check("dish", "a/plugins"), 60)
+    assert job.state == FAILED
+    assert "1 of its" in str(job.error)
+    assert len(job.results) == 1
 
 
 def test_what_figures_and_studies_hold_counts(made):

@@ -59,7 +59,9 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Any:
     def make(embedded: bool = True) -> tuple[Dispatcher, Cluster, Owner]:
         cluster, owner = Cluster(embedded), Owner()
         one = Dispatcher(cluster, owner)  # type: ignore[arg-type]
-        monkeypatch.setattr(one, "_on_worker", lambda worker, what, *_, **__: cluster.sent.append((worker, what)))
+        monkeypatch.setattr(
+            one, "_on_worker", lambda worker, what, *_, **__: cluster.sent.append((worker, what))
+        )
         monkeypatch.setattr(one._killers, "submit", lambda call, *a: call(*a))
         return one, cluster, owner
 
@@ -115,7 +117,9 @@ def test_a_kill_that_hit_nothing_is_forgotten_when_the_next_job_ends_well(made: 
 
 
 @pytest.mark.parametrize(("embedded", "then"), [(True, "idle"), (False, "ready")])
-def test_an_engine_that_is_back_is_not_called_lost_where_nobody_waits(made: Any, embedded: bool, then: str) -> None:
+def test_an_engine_that_is_back_is_not_called_lost_where_nobody_waits(
+    made: Any, embedded: bool, then: str
+) -> None:
     """Else the JSON routes, which refuse new runs while it is lost, would refuse them for ever."""
     one, cluster, _ = made(embedded)
     one.wants = True
