@@ -97,8 +97,10 @@ def test_a_chip_has_the_address_of_what_it_opens(visitor):
         page.wait_for_function("(query) => location.search === query", arg=query)
         page.get_by_text("Why", exact=True).wait_for(state="detached")
     for query in (large, bias, large):
+        page.wait_for_function(READY)  # as a person does, who sees where he is before he goes back
         page.go_back()
         page.wait_for_function("(query) => location.search === query", arg=query)
+    page.wait_for_function(READY)
     page.go_back()
     page.get_by_text("Why", exact=True).wait_for()
     page.wait_for_function(SHOWN, arg=asked)
