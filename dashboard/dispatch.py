@@ -112,8 +112,10 @@ class Dispatcher:
     def close(self) -> None:
         """Let go of the cluster. Only tests do: a server's ends with its process."""
         self._inbox.put(("close", None))
-        if self._thread is not None:
-            self._thread.join(10)
+        with self._starting:
+            thread = self._thread
+        if thread is not None:
+            thread.join(10)
         self.cluster.drop()
 
     # The thread -----------------------------------------------------------------------------------------------
