@@ -178,6 +178,15 @@ class Engine:
             for seat in [s for s in self._seats if s.startswith(prefix)]:
                 self._stand(seat)
 
+    def turn_to(self, seat: str) -> None:
+        """The visitor of this seat is at its page now: what he had at other pages and has ended is no longer held for
+        him there (on coming back it is asked for again, and is kept or stored)."""
+        visitor, page = seat.split("/")[:2]
+        with self._lock:
+            for other, job in list(self._seats.items()):
+                if job.over and other.startswith(f"{visitor}/") and other.split("/")[1] != page:
+                    self._stand(other)
+
     def status(self) -> dict[str, float | str]:
         """What is going on, for health and metrics: it asks nobody, and starts nothing."""
         with self._lock:

@@ -77,6 +77,7 @@ def lab(key: str) -> None:
     if _was_stopped(visit):
         links.change(visit, registry, visit.job.spec)  # where it was stopped is part of what it is
     job = visit.job = engine.submit(visit.spec, seat)
+    engine.turn_to(seat)
     made = plan(visit.spec, registry)
 
     with boundary(key, "page"):

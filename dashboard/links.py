@@ -15,6 +15,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from dashboard.addresses import grouped, page_of
+from dashboard.job import DONE
 from dashboard.notices import code, notice, plain, spelled
 from ebm_plugins import ConfigError, PluginError, RunSpec, classroom, link, starts, stored
 from ebm_plugins.classroom import Classroom
@@ -115,6 +116,8 @@ def visit(family: str, registry: Registry) -> Visit:
     here = address()
     arrived = st.session_state.get("page") != family
     st.session_state["page"] = family
+    if arrived:
+        _rest(family)
     held: Visit | None = st.session_state.get(_key(family))
     followed = st.session_state.get(FOLLOWED) == (family, here)
     if followed:
@@ -244,6 +247,17 @@ def _mended(one: Mended) -> str:
     given = f"{one.parameter}={one.given}" if one.parameter else one.given
     used = f"{code(one.used)} is used" if one.used and one.used != "nothing" else "it is left out"
     return f"{code(given, 90)}: {plain(one.reason)}, so {used}."
+
+
+def _rest(family: str) -> None:
+    """The visits of other pages hold no finished run any more: a tab that goes from page to page would hold them all."""
+    for key, other in list(st.session_state.items()):
+        if (
+            isinstance(other, Visit)
+            and key != _key(family)
+            and (other.job is None or other.job.state == DONE)
+        ):
+            other.job = other.shown = None
 
 
 def _key(family: str) -> str:

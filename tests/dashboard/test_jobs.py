@@ -283,6 +283,19 @@ def test_a_list_that_is_twice_as_full_takes_nobody(made, monkeypatch):
     assert isinstance(finished(engine.submit(SPEC, "new/page")).error, BusyError)
 
 
+def test_a_visitor_at_another_page_holds_the_runs_that_go_on_and_no_others(engine, waits):
+    ended = finished(engine.submit(SPEC, "v/bulbs"))
+    figure = finished(engine.study("bulbs", "none", {}, 0, "v/bulbs/study/none"))
+    waits.clear()
+    goes_on = engine.submit(replace(SPEC, train={"epochs": 20, "rate": 0.3}), "v/compare/0")
+    engine.submit(SPEC, "w/bulbs")
+    engine.turn_to("v/dish")
+    assert ended.seats == {"w/bulbs"}
+    assert not figure.seats
+    assert goes_on.seats == {"v/compare/0"}
+    assert not goes_on.over
+
+
 def test_what_a_worker_has_stored_is_read_again_where_the_store_does_not_answer(engine, monkeypatch):
     from dashboard import shelf
 
