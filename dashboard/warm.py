@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from dashboard import logs, tidy
+from dashboard import logs
 from ebm_plugins import store
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ OWN, SEAT = "ebm-plugins", "warm"
 async def lifespan(_app: Any) -> AsyncIterator[None]:
     """The app's: warming begins with the server and holds nothing up."""
     threading.Thread(target=begin, daemon=True, name="warm").start()
-    tidy.begin()
     yield
 
 
