@@ -9,12 +9,12 @@ import streamlit as st
 from ebm_plugins.records import Family
 
 
-def grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, str | list[str]]:
+def grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     """A query's values by their names, in their order."""
     found: dict[str, list[str]] = {}
     for name, value in pairs:
         found.setdefault(name, []).append(value)
-    return {**found}
+    return found
 
 
 def page_of(family: Family) -> st.Page:

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 METHODS = ("GET", "HEAD")
 TOLD = 60.0  # seconds for which a run that failed is told to have failed; after that it is tried again
-MOST_FIELDS = 2000  # parameters of a link
 NOTES = 200  # values of a link that are named
 FRESH = {"cache-control": "no-store"}
 ASK = {"cache-control": "no-cache"}  # keep it, and ask whether it is still so
@@ -171,9 +170,6 @@ def _read(pairs: list[tuple[str, str]], registry: Registry) -> tuple[RunSpec, li
             if (_plain(name), value) != ("link", whole)
         ][:NOTES]
         family, inner = _taken_apart(whole)
-    if len(inner) > MOST_FIELDS:
-        raise Refusal(400, "link", f"at most {MOST_FIELDS} parameters", len(inner))
-    query = grouped(inner)
     data = next((_plain(value) for name, value in inner if _plain(name) == "data"), "")
     if family not in registry.families:
         name = "family" if whole is None else "link"
@@ -182,7 +178,7 @@ def _read(pairs: list[tuple[str, str]], registry: Registry) -> tuple[RunSpec, li
     if stored.missing(data):
         wanted = "data that are kept on this machine; give the file that they came from on the link's page"
         raise Refusal(422, "data", wanted, f"{data[:24]}…, which are not here (any more)")
-    spec, notes = link.parse(query, registry, family)
+    spec, notes = link.parse(grouped(inner), registry, family)
     return spec, notes + more
 
 

@@ -222,7 +222,7 @@ def _logarithmic(one: Knob, value: Any, common: dict[str, Any]) -> None:
     low, high = _bounds(one)
     kind = int if one.kind == "int" else float
     hold(common["key"], kind(value))
-    before = (float(v) for v in taken(common["key"]) if v is not None)
+    before = map(float, taken(common["key"]))
     marks = {*round_numbers(low, high), low, high, float(value), float(one.default), *before}
     options = sorted({kind(m) for m in marks if low <= m <= high})
     if len(options) < 2:

@@ -160,9 +160,7 @@ class Dispatcher:
                 del self._doomed[attempt.worker]  # it was not ended after all
             self.owner.received(attempt, receipt)
         elif self._doomed.pop(attempt.worker, attempt.ticket) != attempt.ticket:
-            self.owner.lost(
-                attempt
-            )  # what ended it was meant for the job before it, which had just ended by itself
+            self.owner.lost(attempt)  # what ended it was meant for the job before it, which had just ended
         elif attempt.killed or (attempt.begun and type(error).__name__ == "KilledWorker"):
             taken = self._memory.pop(attempt.worker, 0.0)
             used = f" It had taken {taken / 1e6:,.0f} MB." if taken else ""

@@ -34,11 +34,9 @@ def too_many(job: Job, waiting: Sequence[Job], limits: Settings) -> BusyError | 
     if job.visitor not in BEHIND and mine >= limits.waiting_per_visitor:
         most = f"at most {limits.waiting_per_visitor} runs of one visitor that wait"
         return BusyError("runs", most, f"one more than the {mine} that wait already: let some end first")
-    most_of_all = limits.waiting_in_all * (
-        1 if mine or job.visitor in BEHIND else 2
-    )  # a first one has its turn soon
-    if len(waiting) >= most_of_all:
-        most = f"at most {limits.waiting_in_all} runs that wait"
+    room = limits.waiting_in_all if mine or job.visitor in BEHIND else 2 * limits.waiting_in_all
+    if len(waiting) >= room:
+        most = f"at most {room} runs that wait"
         return BusyError("runs", most, "one more: this host is busy, so try again in a minute")
     return None
 

@@ -211,13 +211,13 @@ def _check(asked: dict[str, Any], registry: Registry, tell: Teller) -> dict[str,
     total = len(testing.checks_for(record))
     tell.say("progress", phase="check", step=0, total=total, metrics={})
     found = []
-    deadline = time.monotonic() + CHECKS * float(asked["limits"]["seconds"])
+    seconds = CHECKS * float(asked["limits"]["seconds"])
+    deadline = time.monotonic() + seconds
     for result in closing(testing.checking(record, registry)):
         tell.heard()
         found.append(asdict(result))
         tell.say("result", result=found[-1], total=total)
         if len(found) < total and time.monotonic() > deadline:
-            seconds = CHECKS * float(asked["limits"]["seconds"])
             about = f"{len(found)} of its {total} checks took {seconds:.0f} seconds, which is all that they may take."
             raise PluginError(str(asked["record"]), "checks", about)
     return {"results": found}

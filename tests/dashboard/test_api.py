@@ -115,14 +115,13 @@ def test_a_query_that_names_no_family_is_refused(desk: Desk, address: str, field
 
 def test_a_query_of_very_many_parameters_costs_nobody_time(desk: Desk) -> None:
     """32,000 fit into the 64 kB that the proxy lets through; read one by one into longer and longer lists they took a
-    second of everybody's. 2,000 are read, as on the pages, where what is too much is named."""
+    second of everybody's. What is too much is named, as on the pages."""
+    assert asked().status == 200  # the run is there
     began = time.process_time()
     answer = call(RUN + "family=bowl&" + "a&" * 32_000)
-    assert (answer.status, answer.json["field"], answer.json["got"]) == (400, "link", "32001")
     assert time.process_time() - began < 0.5
-    began = time.process_time()
-    assert call(RUN + "family=bowl&" + "a=&" * 1_900).status in (200, 202)
-    assert time.process_time() - began < 2.0
+    assert answer.status == 200
+    assert any("parameters" in f"{one}" for one in answer.json["mended"])
 
 
 def test_a_run_that_cannot_fit_is_refused_with_the_number(desk: Desk) -> None:
