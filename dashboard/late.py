@@ -3,7 +3,8 @@
 While a run goes, the page asks every 0.3 s how far it is, and every request brings the values of all widgets. When a
 preset has just given the controls new values, a request that was under way brings the old ones, and Streamlit calls
 that a change. Nobody made it: a value that we have ourselves replaced, or of a control that is no longer on the page
-or no longer offers it, is no change until the browser has shown, by sending the address that goes with our values, that it has heard of them.
+or no longer offers it, is no change until the browser has heard of them: it has sent the address that goes with
+them, and has had a while to draw them.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ What is asked for lives in the session under the family's key, so going to anoth
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,7 +26,8 @@ from ebm_plugins.records import Family
 from ebm_plugins.registry import Registry
 from ebm_plugins.stamps import Stamp, read_stamp
 
-LAG = 3.0  # seconds in which a request may still hold an old address of ours after one that held the new one
+LAG = 3.0  # seconds in which a request may still say what was before: its address, once one held the new one; its
+# values, once the page was drawn with others (a busy browser has the address before it has drawn the controls)
 FOLLOWED = "link followed"
 OURS = 32  # old addresses of ours that are remembered
 Pairs = tuple[tuple[str, str], ...]
@@ -38,7 +40,7 @@ class Bar:
     ``written`` is the address of what is asked, sorted (``pairs`` as it is written), ``told`` the one that the
     browser was last told, ``heard`` when it first sent that back (None while it has not), ``left`` our addresses of
     before, ``again`` whether the page asks itself to be drawn again (which says nothing of what the browser has
-    heard).
+    heard), ``drawn`` when the page was first drawn as it is asked since (inf: it has not been yet).
     """
 
     written: Pairs = ()
@@ -46,6 +48,7 @@ class Bar:
     told: Pairs = ()
     heard: float | None = None
     again: bool = False
+    drawn: float = 0.0
     left: list[Pairs] = field(default_factory=list)
 
     def late(self, here: Pairs) -> bool:
@@ -69,12 +72,18 @@ class Bar:
             return True
         return False
 
+    def follows(self, held: Bar | None) -> None:
+        """This is read from an address in the place of what was held: its values are not the ones that the browser
+        has."""
+        if held is not None:
+            self.left, self.drawn = [*held.left, held.written][-OURS:], math.inf
+
     def write(self, pairs: Pairs) -> None:
         """This is the address from now on (which :func:`tell` tells the browser)."""
         self.pairs = pairs
         if self.written != (now := tuple(sorted(pairs))):
             self.left = [*self.left, self.written][-OURS:]
-            self.written, self.heard = now, None
+            self.written, self.heard, self.drawn = now, None, math.inf
 
 
 @dataclass
@@ -119,23 +128,26 @@ def visit(family: str, registry: Registry) -> Visit:
     if arrived:
         _rest(family)
     held: Visit | None = st.session_state.get(_key(family))
-    followed = st.session_state.get(FOLLOWED) == (family, here)
-    if followed:
+    to, pairs = st.session_state.get(FOLLOWED, ("", ()))
+    if to == family:
         del st.session_state[FOLLOWED]
+    followed = to == family and (not arrived or here == tuple(sorted(pairs)))
+    if followed:
+        here = tuple(sorted(pairs))  # it may not be the browser's yet (`follow`)
     elif held is not None and held.holds(here, arrived):
         return held
     spec, mended = link.parse(grouped(here), registry, family)
-    made = Visit(family, spec, spec, written=here, told=here, heard=time.monotonic(), mended=mended)
+    made = Visit(family, spec, spec, written=here, told=address(), mended=mended)
+    made.heard = None if followed else time.monotonic()
+    made.pairs = pairs if followed else ()
+    made.follows(held)
     made.room, more = classroom.read(here, spec, registry)
     made.mended += more
     made.stamp = read_stamp(dict(here).get("v", ""))
     data = dict(here).get("data", "").strip().lower()
     made.missing = data if stored.missing(data) else ""
-    if followed:
-        made.heard = None  # it is ours: the browser is told, and has not sent it back
     if held is not None:
         made.shown = held.shown
-        made.left = [*held.left, held.written][-OURS:]
     st.session_state[_key(family)] = made
     return made
 
@@ -144,9 +156,12 @@ def follow(family: Family, query: dict[str, str]) -> None:
     """Go to the run that this query names on this family's page, and start it anew even where it was left just now.
 
     Also from that page itself: ``st.page_link`` to the page that it is on leaves the address as it was, and an
-    address of before could not be told from a late one.
+    address of before could not be told from a late one. There the browser is told the address as it is told any:
+    after the controls (:func:`tell`), since a poll that had it and the values of before would undo it.
     """
-    st.session_state[FOLLOWED] = (family.key, tuple(sorted(query.items())))
+    st.session_state[FOLLOWED] = (family.key, tuple(query.items()))
+    if st.session_state.get("page") == family.key:
+        st.rerun()
     st.switch_page(page_of(family), query_params=query)
 
 
@@ -161,12 +176,15 @@ def address() -> Pairs:
 
 
 def heard(made: Bar) -> bool:
-    """Whether the request that is being answered knows of the last change."""
-    return address() == made.told == made.written
+    """Whether the request that is being answered knows of the last change: it has the address that was told then, and
+    the controls were drawn a while ago."""
+    return address() == made.told == made.written and time.monotonic() - made.drawn > LAG
 
 
 def tell(made: Bar) -> None:
     """Write the address of what is asked. After the controls are drawn: a browser that has it has their values."""
+    if made.drawn == math.inf:
+        made.drawn = time.monotonic()
     made.told = made.written
     if made.written != address():
         st.query_params.from_dict(grouped(made.pairs or made.written))

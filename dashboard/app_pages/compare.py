@@ -93,8 +93,7 @@ def visit(registry: Registry) -> Visit:
     trial, rest, unused = trials.parse(query, registry)
     contest, mended = contests.parse(rest, registry)
     made = Visit(contest, trial, [*mended, *unused], written=here, told=here, heard=time.monotonic())
-    if held is not None:
-        made.left = [*held.left, held.written][-links.OURS :]
+    made.follows(held)
     st.session_state[VISIT] = made
     return made
 

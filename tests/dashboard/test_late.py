@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from dashboard_tools import visit_of
 
+from dashboard import links
 from ebm_plugins import link
 from ebm_plugins import registry as registries
 
@@ -33,7 +34,7 @@ def preset(at, family="dish"):
     return at.selectbox(key=f"{family}.preset")
 
 
-def test_what_a_late_request_says_of_replaced_values_changes_nothing(three):
+def test_what_a_late_request_says_of_replaced_values_changes_nothing(three, monkeypatch):
     """The poll of a running page still has the values that the preset has just replaced, and the old address."""
     at = three("dish", {"preset": "Round", "seed": "3"})
     at.toggle(key="dish.train.tilt").set_value(False).run()
@@ -47,14 +48,16 @@ def test_what_a_late_request_says_of_replaced_values_changes_nothing(three):
     assert visit_of(at, "dish").spec.train["tilt"] is True
     assert visit_of(at, "dish").spec.seed == 0
     assert (preset(at).value, address(at)) == ("Leaning", told)
+    query, _ = sent(at)
+    arrives(at, query, late)  # it has the new address, and has not drawn the controls yet
+    assert (visit_of(at, "dish").spec.train["tilt"], address(at)) == (True, told)
     at.run()  # the browser has heard
+    monkeypatch.setattr(links, "LAG", 0.0)  # and that is a while ago
     at.toggle(key="dish.train.tilt").set_value(False).run()  # now the old value is somebody's choice
     assert visit_of(at, "dish").spec.train["tilt"] is False
 
 
 def test_an_old_address_is_late_until_the_browser_has_heard_however_long_it_takes(three, monkeypatch):
-    from dashboard import links
-
     monkeypatch.setattr(links, "LAG", 0.0)
     at = three("dish", {"seed": "3"})
     before, _ = sent(at)
@@ -68,6 +71,30 @@ def test_an_old_address_is_late_until_the_browser_has_heard_however_long_it_take
     _, states = sent(at)
     arrives(at, before, states)  # so this is a link
     assert visit_of(at, "dish").spec.seed == 3
+
+
+def test_values_of_before_that_come_with_an_address_that_was_opened_change_nothing(three, monkeypatch):
+    """The browser has the address of *Back*, or of a link, before the values that go with it: for a while its
+    requests may hold that address and the values of before."""
+    at = three("dish", {"seed": "3"})
+    before, _ = sent(at)
+    preset(at).set_value("Leaning").run()
+    for _ in range(2):
+        at.run()  # the browser has heard
+    monkeypatch.setattr(links, "LAG", 0.0)
+    _, states = sent(at)
+    arrives(at, before, states)
+    assert (visit_of(at, "dish").spec.seed, address(at)) == (3, "seed=3")
+    monkeypatch.setattr(links, "LAG", 3.0)
+    arrives(at, before, states)
+    assert (visit_of(at, "dish").spec.seed, at.number_input(key="dish.seed").value, address(at)) == (
+        3,
+        3,
+        "seed=3",
+    )
+    monkeypatch.setattr(links, "LAG", 0.0)
+    at.number_input(key="dish.seed").set_value(0).run()  # later it is a choice
+    assert (visit_of(at, "dish").spec.seed, address(at)) == (0, "")
 
 
 def test_a_preset_wins_over_whatever_else_its_request_says(three):
@@ -93,7 +120,9 @@ def test_a_control_that_is_no_longer_on_the_page_fires_no_more(three):
     assert address(at) == told
 
 
-def test_a_late_value_that_is_no_longer_on_its_slider_is_not_taken_for_the_first_one_there(three):
+def test_a_late_value_that_is_no_longer_on_its_slider_is_not_taken_for_the_first_one_there(
+    three, monkeypatch
+):
     """2.3 is on the slider while it is in force only; a late request still brings it when a preset has set 1."""
     at = three("dish", {"preset": "Round", "train.width": "2.3"})
     query, _ = sent(at)
@@ -103,6 +132,7 @@ def test_a_late_value_that_is_no_longer_on_its_slider_is_not_taken_for_the_first
     told = address(at)
     arrives(at, query, late)
     assert (at.select_slider(key="dish.train.width").value, address(at)) == (1.0, told)
+    monkeypatch.setattr(links, "LAG", 0.0)
     for _ in range(2):  # the browser has heard
         at.run()
     assert "2.3" not in at.select_slider(key="dish.train.width").options
@@ -111,8 +141,6 @@ def test_a_late_value_that_is_no_longer_on_its_slider_is_not_taken_for_the_first
 def test_compare_hears_late_too(three, monkeypatch):
     """Its old address, and the values that its new energy has replaced, ask for nothing until the browser has heard,
     however long that takes; after that they are a link and a choice."""
-    from dashboard import links
-
     monkeypatch.setattr(links, "LAG", 0.0)
     at = three("compare", {"budget": "5000", "n": "50", "seed": "3"})
     before, _ = sent(at)
