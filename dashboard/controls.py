@@ -209,11 +209,11 @@ def _slider(one: Knob, value: Any, common: dict[str, Any]) -> None:
         small(f"{plain(label(one))}: {number(low)}")
         return
     if one.kind == "int":
-        hold(common["key"], int(value))
+        hold(common["key"], int(value), first=int(low))
         st.slider(label(one), int(low), int(high), step=1, **common)
     else:
         step = 10.0 ** math.floor(math.log10((high - low) / 50))
-        hold(common["key"], float(value))
+        hold(common["key"], float(value), first=float(low))
         st.slider(label(one), float(low), float(high), step=step, format="%.4g", **common)
 
 
@@ -221,7 +221,7 @@ def _logarithmic(one: Knob, value: Any, common: dict[str, Any]) -> None:
     """A slider over round numbers, evenly spaced in the logarithm; the values in force and by default are on it."""
     low, high = _bounds(one)
     kind = int if one.kind == "int" else float
-    hold(common["key"], kind(value))
+    hold(common["key"], kind(value), first=kind(low))
     before = map(float, taken(common["key"]))
     marks = {*round_numbers(low, high), low, high, float(value), float(one.default), *before}
     options = sorted({kind(m) for m in marks if low <= m <= high})

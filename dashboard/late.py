@@ -46,15 +46,18 @@ def panel(heard: Callable[[], bool]) -> Iterator[None]:
         known.drawing = False
 
 
-def hold(key: str, value: Any, offers: Sequence[Any] = ()) -> None:
+def hold(key: str, value: Any, offers: Sequence[Any] = (), first: Any = None) -> None:
     """Set a widget's state to the value in force, and leave it alone where it already is. ``offers``: all that it can
-    be, where that is a list (Streamlit hands on a name that is not in it as it came)."""
+    be, where that is a list (Streamlit hands on a name that is not in it as it came). ``first``: where one that has
+    just come onto the page stands until the browser has set it (a slider at its lowest), and what it then sends."""
     panel = _panel()
     panel.offers[key] = offers
     if panel.drawing:
         before = st.session_state[key] if key in st.session_state else panel.given.get(key, value)
         if before != value:
             panel.taken.setdefault(key, []).append(before)
+        if key not in panel.shown and first is not None and first != value:
+            panel.taken.setdefault(key, []).append(first)
         panel.begun.add(key)
         panel.known.add(key)
         panel.given[key] = value
