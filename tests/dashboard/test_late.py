@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from dashboard_tools import visit_of
 
-from dashboard import links
+from dashboard import late, links
 from ebm_plugins import link
 from ebm_plugins import registry as registries
 
@@ -155,3 +155,19 @@ def test_compare_hears_late_too(three, monkeypatch):
     _, states = sent(at)
     arrives(at, before, states)  # so this is a link
     assert at.number_input(key="compare.seed").value == 3
+
+
+def test_where_a_new_slider_stands_before_the_browser_has_set_it_is_no_choice(monkeypatch):
+    """It sends its lowest value then, unless that is in force; later the lowest is a choice as any."""
+    state, knows = {}, [False]
+    monkeypatch.setattr(late.st, "session_state", state)
+    calls = []
+    with late.panel(lambda: knows[0]):
+        late.hold("new", 0.6, first=0.1)
+    state["new"] = 0.1
+    late.guard("new", lambda: calls.append("lowest"))()
+    state["new"] = 0.3
+    late.guard("new", lambda: calls.append("another"))()
+    knows[0], state["new"] = True, 0.1
+    late.guard("new", lambda: calls.append("chosen"))()
+    assert calls == ["another", "chosen"]
