@@ -72,7 +72,7 @@ class Bar:
             return True
         return False
 
-    def follows(self, held: Bar | None) -> None:
+    def replaces(self, held: Bar | None) -> None:
         """This is read from an address in the place of what was held: its values are not the ones that the browser
         has."""
         if held is not None:
@@ -138,9 +138,11 @@ def visit(family: str, registry: Registry) -> Visit:
         return held
     spec, mended = link.parse(grouped(here), registry, family)
     made = Visit(family, spec, spec, written=here, told=address(), mended=mended)
-    made.heard = None if followed else time.monotonic()
-    made.pairs = pairs if followed else ()
-    made.follows(held)
+    if followed:
+        made.pairs = pairs  # the browser has not sent it back
+    else:
+        made.heard = time.monotonic()
+    made.replaces(held)
     made.room, more = classroom.read(here, spec, registry)
     made.mended += more
     made.stamp = read_stamp(dict(here).get("v", ""))

@@ -13,7 +13,7 @@ import streamlit as st
 
 from dashboard import boundary as boundaries
 from dashboard import controls, embed, jobs, late, links
-from dashboard.addresses import page_of
+from dashboard.addresses import grouped, page_of
 from dashboard.app_pages import compare_charts, same_data
 from dashboard.app_pages.compare_charts import Entry, short
 from dashboard.app_pages.home import spelt
@@ -87,13 +87,10 @@ def visit(registry: Registry) -> Visit:
     held: Visit | None = st.session_state.get(VISIT)
     if held is not None and held.holds(here, arrived):
         return held
-    query: dict[str, str | list[str]] = {}
-    for name, value in here:
-        query[name] = [*query.get(name, []), value]
-    trial, rest, unused = trials.parse(query, registry)
+    trial, rest, unused = trials.parse(grouped(here), registry)
     contest, mended = contests.parse(rest, registry)
     made = Visit(contest, trial, [*mended, *unused], written=here, told=here, heard=time.monotonic())
-    made.follows(held)
+    made.replaces(held)
     st.session_state[VISIT] = made
     return made
 
