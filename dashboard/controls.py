@@ -156,8 +156,7 @@ def control(one: Knob, value: Any, key: str, change: Change, *, disabled: bool =
         "disabled": disabled,
     }
     if one.kind == "bool":
-        hold(key, bool(value))
-        st.toggle(label(one), **common)
+        st.toggle(label(one), hold(key, bool(value)), **common)
     elif one.kind == "choice":
         choose(label(one), one.options, value, **common)
     elif one.kind in ("rows", "tuple"):
@@ -174,11 +173,13 @@ def choose(
     title: str, options: Sequence[Any], value: Any, *, show: Callable[[Any], str] = words, **common: Any
 ) -> None:
     """One of several: buttons side by side when they are few and short, else a list."""
-    hold(common["key"], value if value in options else options[0], options)
+    chosen = hold(common["key"], value if value in options else options[0], options)
     if _buttons(options, show):
-        st.segmented_control(title, options, required=True, width="stretch", format_func=show, **common)
+        st.segmented_control(
+            title, options, default=chosen, required=True, width="stretch", format_func=show, **common
+        )
     else:
-        st.selectbox(title, options, format_func=show, **common)
+        st.selectbox(title, options, list(options).index(chosen), format_func=show, **common)
 
 
 def _buttons(options: Sequence[Any], show: Callable[[Any], str]) -> bool:
@@ -209,26 +210,26 @@ def _slider(one: Knob, value: Any, common: dict[str, Any]) -> None:
         small(f"{plain(label(one))}: {number(low)}")
         return
     if one.kind == "int":
-        hold(common["key"], int(value), first=int(low))
-        st.slider(label(one), int(low), int(high), step=1, **common)
+        here = hold(common["key"], int(value))
+        st.slider(label(one), int(low), int(high), here, step=1, **common)
     else:
         step = 10.0 ** math.floor(math.log10((high - low) / 50))
-        hold(common["key"], float(value), first=float(low))
-        st.slider(label(one), float(low), float(high), step=step, format="%.4g", **common)
+        there = hold(common["key"], float(value))
+        st.slider(label(one), float(low), float(high), there, step=step, format="%.4g", **common)
 
 
 def _logarithmic(one: Knob, value: Any, common: dict[str, Any]) -> None:
     """A slider over round numbers, evenly spaced in the logarithm; the values in force and by default are on it."""
     low, high = _bounds(one)
     kind = int if one.kind == "int" else float
-    hold(common["key"], kind(value), first=kind(low))
+    here = hold(common["key"], kind(value))
     before = map(float, taken(common["key"]))
     marks = {*round_numbers(low, high), low, high, float(value), float(one.default), *before}
     options = sorted({kind(m) for m in marks if low <= m <= high})
     if len(options) < 2:
         small(f"{plain(label(one))}: {number(value)}")
         return
-    st.select_slider(label(one), options, format_func=number, **common)
+    st.select_slider(label(one), options, here, format_func=number, **common)
 
 
 def round_numbers(low: float, high: float) -> list[float]:
@@ -243,15 +244,16 @@ def _typed(one: Knob, value: Any, common: dict[str, Any]) -> None:
         # A number input speaks JavaScript, whose whole numbers are exact up to 2^53.
         low, high = (None if b is None else int(b) for b in (one.ge, one.le))
         top = 2**53 - 1
-        hold(common["key"], max(-top, min(top, int(value))))
-        st.number_input(label(one), low, min(high, top) if high is not None else top, step=1, **common)
+        here = hold(common["key"], max(-top, min(top, int(value))))
+        st.number_input(label(one), low, min(high, top) if high is not None else top, here, step=1, **common)
     else:
-        hold(common["key"], float(value))
+        there = hold(common["key"], float(value))
         span = abs(float(one.default)) or 1.0
         st.number_input(
             label(one),
             one.ge,
             one.le,
+            there,
             step=10.0 ** math.floor(math.log10(span)) / 10,
             format="%.6g",
             **common,
@@ -268,18 +270,18 @@ def _listed(one: Knob, value: Any, key: str, change: Change) -> None:
         for column, index in zip(st.columns(one.length), range(one.length), strict=True):
             with column:
                 part = f"{key}.{index}"
-                hold(part, (float if item.kind == "float" else int)(hold_all[index]))
+                here = hold(part, (float if item.kind == "float" else int)(hold_all[index]))
                 st.number_input(
                     f"{label(one)}, {index + 1}", item.ge if item.kind == "float" else _whole(item.ge),
-                    item.le if item.kind == "float" else _whole(item.le),
+                    item.le if item.kind == "float" else _whole(item.le), here,
                     step=0.1 if item.kind == "float" else 1, format="%.4g" if item.kind == "float" else None,
                     key=part, label_visibility="collapsed", help=help_text(one),
                     on_change=_moved_part, args=(one.name, part, index, hold_all, change, item.kind),
                 )  # fmt: skip
         return
-    hold(key, one.encode(value).replace(",", ", "))
+    text = hold(key, one.encode(value).replace(",", ", "))
     st.text_input(
-        label(one), key=key, help=f"{help_text(one)} Values with commas between them.", max_chars=2000,
+        label(one), text, key=key, help=f"{help_text(one)} Values with commas between them.", max_chars=2000,
         on_change=_moved_list, args=(one, key, change),
     )  # fmt: skip
     problem = st.session_state.pop(f"{key}!", None)

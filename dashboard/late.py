@@ -12,9 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import streamlit as st
+
+V = TypeVar("V")
 
 
 @dataclass
@@ -46,23 +48,25 @@ def panel(heard: Callable[[], bool]) -> Iterator[None]:
         known.drawing = False
 
 
-def hold(key: str, value: Any, offers: Sequence[Any] = (), first: Any = None) -> None:
+def hold(key: str, value: V, offers: Sequence[Any] = ()) -> V:
     """Set a widget's state to the value in force, and leave it alone where it already is. ``offers``: all that it can
-    be, where that is a list (Streamlit hands on a name that is not in it as it came). ``first``: where one that has
-    just come onto the page stands until the browser has set it (a slider at its lowest), and what it then sends."""
+    be, where that is a list (Streamlit hands on a name that is not in it as it came).
+
+    Returns the value, which the widget is also given as its default: where it has just come onto the page, the browser
+    has it at its default until it has read the state, and says so in what it asks meanwhile.
+    """
     panel = _panel()
     panel.offers[key] = offers
     if panel.drawing:
         before = st.session_state[key] if key in st.session_state else panel.given.get(key, value)
         if before != value:
             panel.taken.setdefault(key, []).append(before)
-        if key not in panel.shown and first is not None and first != value:
-            panel.taken.setdefault(key, []).append(first)
         panel.begun.add(key)
         panel.known.add(key)
         panel.given[key] = value
     if key not in st.session_state or st.session_state[key] != value:
         st.session_state[key] = value
+    return value
 
 
 def taken(key: str) -> list[Any]:

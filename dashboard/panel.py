@@ -86,7 +86,7 @@ def _preset(visit: Visit, made: Plan, registry: Registry) -> None:
     key = f"{visit.family}.preset"
     name = link.preset_of(visit.spec, registry)
     offered = presets if name else [OWN, *presets]
-    late.hold(key, name or OWN, offered)
+    here = late.hold(key, name or OWN, offered)
 
     def chosen() -> None:
         name = st.session_state[key]
@@ -96,7 +96,7 @@ def _preset(visit: Visit, made: Plan, registry: Registry) -> None:
             links.change(visit, registry, made.family.presets[name])
 
     st.selectbox(
-        "Preset", offered, key=key, on_change=late.guard(key, chosen),
+        "Preset", offered, offered.index(here), key=key, on_change=late.guard(key, chosen),
         disabled=visit.room.holds("preset"),
         help="A named set of values for everything below. Changing any of them makes it your own.",
     )  # fmt: skip

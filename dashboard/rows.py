@@ -47,10 +47,10 @@ def _pills(
     title: str,
     help: str,
 ) -> None:
-    hold(key, [r for r in chosen if r < len(data.x)])
+    here = hold(key, [r for r in chosen if r < len(data.x)])
     labels = _labels(data)
     st.pills(
-        title, range(len(data.x)), selection_mode="multi", key=key, help=help, width="stretch",
+        title, range(len(data.x)), selection_mode="multi", default=here, key=key, help=help, width="stretch",
         format_func=labels.__getitem__, on_change=guard(key, lambda: _changed(key, change)),
     )  # fmt: skip
 
@@ -139,7 +139,7 @@ def _tile(
     change: Callable[[tuple[int, ...]], None],
 ) -> None:
     tick = f"{key} {row}"
-    hold(tick, row in chosen)
+    here = hold(tick, row in chosen)
 
     def ticked() -> None:
         """All ticks of the page as they stand now: several may come before the page is drawn again."""
@@ -152,7 +152,7 @@ def _tile(
         shown = picture(data, row)
         if shown is not None:
             st.image(shown, width=56, alt=row_name(data, row))
-        st.checkbox(plain(row_name(data, row)), key=tick, on_change=guard(tick, ticked))
+        st.checkbox(plain(row_name(data, row)), here, key=tick, on_change=guard(tick, ticked))
 
 
 def _changed(key: str, change: Callable[[tuple[int, ...]], None]) -> None:

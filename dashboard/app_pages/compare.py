@@ -199,15 +199,15 @@ def _controls(
     with st.container(border=True, key="compare controls"):
         left, right = st.columns([400, 780], gap="medium")
         with left:
-            late.hold("compare.energy", contest.energy)
+            here = late.hold("compare.energy", contest.energy)
             st.selectbox(
-                "Energy", options, format_func=title, key="compare.energy", on_change=late.guard("compare.energy", chosen),
+                "Energy", options, options.index(here), format_func=title, key="compare.energy", on_change=late.guard("compare.energy", chosen),
                 help="A preset whose states are in the plane, or in few enough cells to list. In links: `energy`.",
             )  # fmt: skip
         with right:
-            late.hold("compare.samplers", list(contest.samplers))
+            those = late.hold("compare.samplers", list(contest.samplers))
             st.pills(
-                "Samplers", list(names), selection_mode="multi", format_func=names.__getitem__, key="compare.samplers",
+                "Samplers", list(names), selection_mode="multi", default=those, format_func=names.__getitem__, key="compare.samplers",
                 on_change=late.guard("compare.samplers", picked), help=_help(refused, registry), wrap=True,
             )  # fmt: skip
             if st.session_state.pop("compare: too many", False):

@@ -115,22 +115,22 @@ def _controls(trial: Trial, engine: Engine, change: Callable[[Trial], None]) -> 
     with st.container(border=True, key="compare data"):
         left, middle, right = st.columns([300, 400, 480], gap="medium")
         with left:
-            late.hold("compare.data", trial.data)
+            here = late.hold("compare.data", trial.data)
             st.selectbox(
-                "Data", list(data), format_func=data.__getitem__, key="compare.data", on_change=late.guard("compare.data", chosen),
+                "Data", list(data), list(data).index(here), format_func=data.__getitem__, key="compare.data", on_change=late.guard("compare.data", chosen),
                 help="Those with held-out rows come first. In links: `data`.",
             )  # fmt: skip
         with middle:
-            late.hold("compare.families", list(trial.families))
+            those = late.hold("compare.families", list(trial.families))
             st.pills(
-                "Families", list(learners), selection_mode="multi", format_func=learners.__getitem__, key="compare.families",
+                "Families", list(learners), selection_mode="multi", default=those, format_func=learners.__getitem__, key="compare.families",
                 on_change=late.guard("compare.families", families), wrap=True,
                 help="Every family that learns from these data, third-party ones included. In links: `families`.",
             )  # fmt: skip
         with right:
-            late.hold("compare.methods", list(trial.methods))
+            by = late.hold("compare.methods", list(trial.methods))
             st.pills(
-                "Sampled by", list(methods), selection_mode="multi", format_func=lambda key: short(methods[key]), key="compare.methods",
+                "Sampled by", list(methods), selection_mode="multi", default=by, format_func=lambda key: short(methods[key]), key="compare.methods",
                 on_change=late.guard("compare.methods", sampled), wrap=True,
                 help=f"None chosen: each family's own. At most {trials.MOST} rows in all. In links: `methods`.",
             )  # fmt: skip

@@ -47,6 +47,32 @@ def drawn() -> AppTest:
     return at.run()
 
 
+def test_a_browser_that_has_not_read_the_state_yet_has_the_value_in_force_too():
+    """Streamlit's browser begins with a widget's default, and says that in whatever it asks before it has read the
+    state: a link's seed came as 0 so."""
+    at = AppTest.from_function(script)
+    at.session_state["model"] = Everything
+    at.session_state["values"] = {
+        "whole": 7, "large": 70, "share": 0.25, "wide": -3.0, "rate": 0.1, "count": 7, "on": False, "few": "c",
+        "many": "five", "pair": (0.25, 4.0), "steps": (4, 5, 6),
+    }  # fmt: skip
+    at.run()
+    assert not at.exception
+    assert at.slider(key="x.train.whole").proto.default == [7]
+    assert at.number_input(key="x.train.large").proto.default == 70
+    assert at.slider(key="x.train.share").proto.default == [0.25]
+    assert at.number_input(key="x.train.wide").proto.default == -3
+    for key in ("rate", "count"):
+        one = at.select_slider(key=f"x.train.{key}")
+        assert one.proto.options[int(one.proto.default[0])] == controls.number(one.value)
+        assert one.value == at.session_state["values"][key]
+    assert at.toggle(key="x.train.on").proto.default is False
+    assert list(at.button_group(key="x.train.few").proto.default) == [2]
+    assert at.selectbox(key="x.train.many").proto.default == 4
+    assert [at.number_input(key=f"x.train.pair.{i}").proto.default for i in (0, 1)] == [0.25, 4]
+    assert at.text_input(key="x.train.steps").proto.default == "4, 5, 6"
+
+
 def test_each_kind_has_its_widget_with_its_default_and_help(drawn):
     assert drawn.slider(key="x.train.whole").value == 5
     assert drawn.number_input(key="x.train.large").value == 5

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
-from dashboard_tools import visit_of
+from dashboard_tools import settled, visit_of
+from streamlit.util import calc_hash
 
-from dashboard import late, links
+from dashboard import links
 from ebm_plugins import link
 from ebm_plugins import registry as registries
 
@@ -154,17 +155,21 @@ def test_compare_hears_late_too(three, monkeypatch):
     assert at.number_input(key="compare.seed").value == 3
 
 
-def test_where_a_new_slider_stands_before_the_browser_has_set_it_is_no_choice(monkeypatch):
-    """It sends its lowest value then, unless that is in force; later the lowest is a choice as any."""
-    state, knows = {}, [False]
-    monkeypatch.setattr(late.st, "session_state", state)
-    calls = []
-    with late.panel(lambda: knows[0]):
-        late.hold("new", 0.6, first=0.1)
-    state["new"] = 0.1
-    late.guard("new", lambda: calls.append("lowest"))()
-    state["new"] = 0.3
-    late.guard("new", lambda: calls.append("another"))()
-    knows[0], state["new"] = True, 0.1
-    late.guard("new", lambda: calls.append("chosen"))()
-    assert calls == ["another", "chosen"]
+def test_a_page_that_was_left_holds_no_finished_run_and_comes_back_as_it_was(three):
+    """A tab that goes from page to page would hold the runs of all of them."""
+    at = three("bulbs", {"seed": "5"})
+    before = visit_of(at, "bulbs")
+    assert before.shown is not None
+    elsewhere(at, "dish")
+    assert (before.job, before.shown) == (None, None)
+    assert visit_of(at, "dish").shown is not None
+    elsewhere(at, "bulbs")
+    assert visit_of(at, "bulbs").spec.seed == 5
+    assert visit_of(at, "bulbs").shown is not None
+
+
+def elsewhere(at, path):
+    """Another page in the same tab, by the bar above: without a query."""
+    at._page_hash = calc_hash(path)
+    at.query_params.clear()
+    settled(at)
