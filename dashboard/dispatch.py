@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dashboard import logs, work
+from dashboard import logs, telling, work
 from dashboard.cluster import Cluster, EngineError
 from dashboard.job import Job
 
@@ -88,8 +88,8 @@ class Dispatcher:
         self._inbox.put(("wake", None))
 
     def ask(self, attempt: Attempt, what: str) -> None:
-        """Tell a job to end a phase, or (``work.LEAVE``) to end; one that does not heed that is killed."""
-        if what == work.LEAVE:
+        """Tell a job to end a phase, or (``telling.LEAVE``) to end; one that does not heed that is killed."""
+        if what == telling.LEAVE:
             attempt.leave_by = time.monotonic() + PATIENCE
         self._errands.submit(self._asked, attempt, what)
 
@@ -145,7 +145,7 @@ class Dispatcher:
                 speaking.begun = speaking.begun or what == "begun"
                 self.owner.heard(speaking, item)
             elif what == "taken" and self.owner.is_ours(ticket):  # nobody waits for it any more
-                self._errands.submit(self._on_worker, str(item["worker"]), work.want, ticket, work.LEAVE)
+                self._errands.submit(self._on_worker, str(item["worker"]), work.want, ticket, telling.LEAVE)
         elif what == "memory":
             self._memory[str(item.get("worker"))] = float(item.get("rss", 0))
         elif what == "done":
@@ -210,7 +210,7 @@ class Dispatcher:
             self.state = "starting"
         client = self.cluster.client()
         try:
-            client.subscribe_topic(work.TOPIC, lambda event: self._inbox.put(("event", event[1])))
+            client.subscribe_topic(telling.TOPIC, lambda event: self._inbox.put(("event", event[1])))
             client.subscribe_topic(MEMORY_TOPIC, lambda event: self._inbox.put(("memory", event[1])))
         except Exception as error:  # without events every run would seem silent
             self.cluster.drop()
@@ -257,7 +257,7 @@ class Dispatcher:
         return None
 
     def _asked(self, attempt: Attempt, what: str) -> None:
-        end, wait = time.monotonic() + (PATIENCE if what == work.LEAVE else STOPPING), 0.05
+        end, wait = time.monotonic() + (PATIENCE if what == telling.LEAVE else STOPPING), 0.05
         while self.running.get(attempt.ticket) is attempt and time.monotonic() < end:
             if self._on_worker(attempt.worker, work.want, attempt.ticket, what):
                 return

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from dashboard import work
+from dashboard import storing
 from dashboard.job import Job
 from ebm_plugins import packing, plans, results, store
 from ebm_plugins.records import ConfigError, PluginError
@@ -67,14 +67,14 @@ class Shelf:
         kind, code = job.request["kind"], str(job.request.get("code", ""))
         if not code:
             return False
-        raw = work.stored(job.key, code)
+        raw = storing.stored(job.key, code)
         if raw is None:
             return False
         if kind == "figure":
             return self._read(job, {"figures": [{"raw": raw}]})
         receipt = {"run": {"raw": raw}}
         if kind == "run":
-            stage = work.stored(job.key + work.STAGE, work.stage_code(code))
+            stage = storing.stored(job.key + storing.STAGE, storing.stage_code(code))
             if stage is None:
                 return False
             receipt["stage"] = {"raw": stage}

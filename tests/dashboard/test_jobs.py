@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from dashboard import asking, jobs, work
+from dashboard import asking, jobs, telling
 from dashboard.job import DONE, FAILED, LEFT, QUEUED, REFUSED, RUNNING, STOPPED, BusyError, Job, size
 from dashboard.jobs import Engine
 from dashboard.limits import Settings
@@ -96,7 +96,7 @@ def test_stop_keeps_what_was_learned_and_continue_gives_the_same_bits(engine, wa
     while (job.phase != phase or job.step < 3) and time.monotonic() < end:
         time.sleep(0.0005)
     engine.stop(job, "a")
-    while phase not in work.wanted.values() and time.monotonic() < end:
+    while phase not in telling.wanted.values() and time.monotonic() < end:
         time.sleep(0.005)  # the worker is told behind our back
     waits.set()
     finished(job)
@@ -277,9 +277,7 @@ def test_one_visitor_cannot_fill_the_waiting_list(made, waits):
 
 def test_a_list_that_is_twice_as_full_takes_nobody(made, monkeypatch):
     engine = made(settings=Settings(waiting_in_all=2, dask_address=in_force().dask_address))
-    monkeypatch.setattr(
-        engine, "_waiting", [Job(f"{n}" * 64, visitor=f"{n}", number=-n) for n in range(1, 5)]
-    )
+    monkeypatch.setattr(engine, "waiting", [Job(f"{n}" * 64, visitor=f"{n}", number=-n) for n in range(1, 5)])
     assert isinstance(finished(engine.submit(SPEC, "new/page")).error, BusyError)
 
 
@@ -363,7 +361,7 @@ def test_jobs_that_made_nothing_do_not_add_up(made, monkeypatch):
 def test_a_full_list_does_not_refuse_what_is_stored(made, monkeypatch):
     finished(made().submit(SPEC, "a"))
     engine = made(settings=Settings(waiting_in_all=1, dask_address=in_force().dask_address))
-    monkeypatch.setattr(engine, "_waiting", [Job(c * 64, visitor=c, number=-1) for c in "xy"])  # it is full
+    monkeypatch.setattr(engine, "waiting", [Job(c * 64, visitor=c, number=-1) for c in "xy"])  # it is full
     assert finished(engine.submit(SPEC, "b")).found
     assert finished(engine.submit(replace(SPEC, seed=3), "b")).state == REFUSED
 
@@ -376,7 +374,7 @@ def test_who_joins_a_run_that_is_being_stopped_gets_all_of_it(engine, waits):
     engine.stop(job, "a/page")
     other = engine.submit(whole, "b/page")
     assert other is not job
-    until(lambda: "train" in work.wanted.values())
+    until(lambda: "train" in telling.wanted.values())
     waits.set()
     assert finished(job).state == STOPPED
     assert finished(other).state == DONE
