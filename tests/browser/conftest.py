@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import http.client
-import os
-import signal
-import socket
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,10 +14,6 @@ sys.path.insert(0, str(HERE))  # for the tools of these tests
 
 from browser_tools import Visitor  # noqa: E402
 from stage_tools import READY  # noqa: E402
-
-ROOT = Path(__file__).resolve().parents[2]
-APP = HERE / "stage_app"
-OPTIONS = ("--server.headless=true", "--server.address=127.0.0.1")
 
 
 @pytest.fixture(scope="module")
@@ -52,36 +42,9 @@ def visitor(browser: Any, server: Any) -> Iterator[Callable[..., Visitor]]:
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def address(serve: Callable[..., Any]) -> str:
     """The address of ``stage_app``, running."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    log = tmp_path_factory.mktemp("stage") / "log.txt"
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", str(APP), *OPTIONS, f"--server.port={port}"],
-            cwd=ROOT,
-            env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-            connection.request("GET", "/_stcore/health")
-            if connection.getresponse().status == 200:
-                break
-        except OSError:
-            pass
-        if process.poll() is not None or time.monotonic() > deadline:
-            pytest.fail(log.read_text()[-3000:])
-        time.sleep(0.1)
-    yield f"http://127.0.0.1:{port}"
-    os.killpg(process.pid, signal.SIGTERM)
-    process.wait(timeout=20)
+    return str(serve(app=str(HERE / "stage_app")).url)
 
 
 @pytest.fixture

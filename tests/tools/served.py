@@ -1,4 +1,4 @@
-"""A dashboard of one's own on loopback, with a store of its own: started, killed, started again at the same port."""
+"""Dashboards on loopback, each in a session of processes of its own: started, killed, started again at the same port."""
 
 from __future__ import annotations
 
@@ -18,17 +18,20 @@ from processes import Process, descendants, kill, wait_gone
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 90
-OWN = {"PYTHONUNBUFFERED": "1", "EBM_PLUGINS": "", "EBM_DASK_ADDRESS": ""}  # no plugins, a cluster of its own
+OWN = {"PYTHONUNBUFFERED": "1", "EBM_DASK_ADDRESS": ""}  # a cluster of its own
 
 
 @dataclass
 class Served:
-    """One server. ``pid`` is 0 while it does not run; ``store`` is kept from one start to the next."""
+    """One server, which writes to ``log``. ``pid`` is 0 while it does not run. (``-P`` keeps the root off ``sys.path``,
+    as the ``streamlit`` command does and ``python -m streamlit`` does not.)"""
 
-    store: Path
+    log: Path
     port: int
     options: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
+    python: str = sys.executable
+    app: str = "dashboard"
     process: subprocess.Popen[bytes] | None = None
     started: list[Process] = field(default_factory=list)  # all that was ever seen below it
 
@@ -45,23 +48,18 @@ class Served:
     def start(self) -> None:
         """Start it and wait until it answers. Raises RuntimeError with its log when it does not."""
         settings = ("--server.headless=true", "--server.address=127.0.0.1", f"--server.port={self.port}")
-        log = self.log
-        with log.open("ab") as out:
+        with self.log.open("ab") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "streamlit", "run", "dashboard", *settings, *self.options],
-                cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
-                env=os.environ | OWN | {"EBM_STORE": str(self.store)} | self.env,
+                [self.python, "-P", "-m", "streamlit", "run", self.app, *settings, *self.options],
+                cwd=ROOT, env=os.environ | OWN | self.env, start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
             )  # fmt: skip
         deadline = time.monotonic() + START_SECONDS
-        while status(self.port, "/_stcore/health") != 200:
+        below = next((o.partition("=")[2] for o in self.options if o.startswith("--server.baseUrlPath=")), "")
+        while status(self.port, f"{below and '/'}{below}/_stcore/health") != 200:
             if not self.pid or time.monotonic() > deadline:
-                raise RuntimeError(f"The dashboard did not start. Its log ends:\n{log.read_text()[-3000:]}")
+                raise RuntimeError(f"{self.app} did not start. Its log ends:\n{self.log.read_text()[-4000:]}")
             time.sleep(0.1)
-
-    @property
-    def log(self) -> Path:
-        """Where what it says is written."""
-        return self.store.parent / f"server-{self.port}.log"
 
     def warm(self, seconds: float = 120.0) -> bool:
         """Wait until it has done what the first visitors would wait for; False when it has not by then."""
@@ -109,10 +107,11 @@ class Served:
 def served(
     folder: Path, options: tuple[str, ...] = (), env: dict[str, str] | None = None
 ) -> Iterator[Served]:
-    """A server with its store in ``folder/store``, ended at the end with all that it started."""
+    """A server without third-party plugins, with its store in ``folder/store``; it ends with all that it started."""
     store = folder / "store"
     store.mkdir(parents=True, exist_ok=True)
-    one = Served(store, free_port(), options, env or {})
+    own = {"EBM_PLUGINS": "", "EBM_STORE": str(store)} | (env or {})
+    one = Served(folder / "server.log", free_port(), options, own)
     try:
         one.start()
         yield one
