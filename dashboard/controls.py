@@ -15,7 +15,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard.late import hold as hold
-from dashboard.late import stale, taken
+from dashboard.late import stale
 from dashboard.notices import error_line, expected, plain, small
 from ebm_plugins import ConfigError
 from ebm_plugins.classroom import Classroom
@@ -223,8 +223,7 @@ def _logarithmic(one: Knob, value: Any, common: dict[str, Any]) -> None:
     low, high = _bounds(one)
     kind = int if one.kind == "int" else float
     here = hold(common["key"], kind(value))
-    before = map(float, taken(common["key"]))
-    marks = {*round_numbers(low, high), low, high, float(value), float(one.default), *before}
+    marks = {*round_numbers(low, high), low, high, float(value), float(one.default)}
     options = sorted({kind(m) for m in marks if low <= m <= high})
     if len(options) < 2:
         small(f"{plain(label(one))}: {number(value)}")

@@ -69,12 +69,6 @@ def hold(key: str, value: V, offers: Sequence[Any] = ()) -> V:
     return value
 
 
-def taken(key: str) -> list[Any]:
-    """The values that a widget had before ours and that a late request may still bring: a slider along a list has to
-    offer them, since Streamlit takes one that is not in the list for the first of it."""
-    return _taken(_panel(), key)
-
-
 def whole() -> None:
     """Everything was chosen at once (a preset): what else this request says of single controls does not count."""
     _panel().whole = True

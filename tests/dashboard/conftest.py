@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ Open = Callable[..., AppTest]
 def cluster() -> Iterator[str]:
     """The address of a Dask cluster in this very process: what tests replace or count here is what its workers see.
     Worker processes, and what ends them, have tests of their own (tests/hosting). Some workers more than elsewhere,
-    since a thread that a test hangs up cannot be ended."""
+    since a thread that hangs cannot be ended before its test is over."""
     import dask
     from distributed import LocalCluster
 
@@ -33,17 +34,19 @@ def cluster() -> Iterator[str]:
 
     work.warm()  # pytest rewrites what is imported, which CPython 3.11 does not take in several threads at once
 
-    with (
-        dask.config.set(SETTINGS),
-        LocalCluster(
+    with dask.config.set(SETTINGS):
+        made = LocalCluster(
             n_workers=6,
             threads_per_worker=1,
             processes=False,
             dashboard_address="127.0.0.1:0",
             silence_logs=50,
-        ) as made,
-    ):
+        )
         yield made.scheduler_address
+        with suppress(TimeoutError):
+            made.close(
+                timeout=1
+            )  # engines of pages are connected as long as the process lives: it would wait a minute
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -67,7 +70,7 @@ def page() -> Open:
 
 
 @pytest.fixture
-def three(monkeypatch: pytest.MonkeyPatch) -> Open:
+def three(monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
     """The same, with the built-ins replaced by three renamed test families."""
     from ebm_plugins import registry
 
@@ -80,4 +83,5 @@ def three(monkeypatch: pytest.MonkeyPatch) -> Open:
         spec.loader.exec_module(module)
     monkeypatch.setattr(registry, "BUILTINS", (RENAMED,))
     monkeypatch.setenv(registry.ALLOW_VARIABLE, "")
-    return lambda path="", query=None, **options: settled(open_page(path, query, **options))
+    yield lambda path="", query=None, **options: settled(open_page(path, query, **options))
+    sys.modules[RENAMED].let_go()

@@ -279,11 +279,13 @@ def test_one_replica_is_killed(start: Callable[..., Replicas], browser: Any) -> 
                 cut = [one for one in tabs if one.closed is not None]
                 at["cut"] = len(cut)
                 for one in cut:
+                    ended = one.finished
                     await one.connect()
+                    await one.until(lambda p, n=ended: p.finished > n, 60)  # type: ignore[misc]
                 assert [(one.url, one.link(), one.stage()) for one in tabs] == links
                 for one in tabs:
                     before = one.link()
-                    await one.set("Temperature", 0.25)
+                    await one.set("Temperature", 0.7)
                     await one.until(lambda p, b=before: p.alive() and p.link() != b, 60)  # type: ignore[misc]
                     assert one.exceptions() == []
                     assert re.search(r"[?&]seed=5[1-6]", one.url)
