@@ -4,11 +4,30 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from ebm_plugins.registry import Registry
 
 TABLE = "[aria-label='Families of energy-based models'] .formula.drawn"
+# Through shadow roots, in the order of the document: the level and the words of each heading.
+HEADINGS = """() => {
+  const found = [];
+  const walk = (node) => { for (const child of node.children) {
+    if (/^H[1-6]$/.test(child.tagName) && child.checkVisibility()) found.push([+child.tagName[1], child.textContent.trim()]);
+    if (child.shadowRoot) walk(child.shadowRoot);
+    walk(child);
+  } };
+  walk(document.querySelector("[data-testid=stMain]"));
+  return found;
+}"""
+# What sticks out of the page at its right, but for what scrolls by itself and what is put aside for readers by ear.
+WIDER = """() => {
+  const main = document.querySelector("[data-testid=stMain]"), edge = document.documentElement.clientWidth + 1;
+  if (main.scrollWidth <= main.clientWidth + 1 && document.documentElement.scrollWidth <= edge) return [];
+  return [...main.querySelectorAll("*")].filter((node) => node.getBoundingClientRect().right > edge)
+    .map((node) => node.className + " " + node.textContent.slice(0, 40)).slice(-3).concat("the page scrolls sideways");
+}"""
 SEEDS = itertools.count(7000)  # nobody has asked for these, so what is asked for is really running
 
 
@@ -65,3 +84,17 @@ def show(page: Any, tab: str) -> None:
     page.get_by_role("tab", name=tab, exact=True).click()
     page.wait_for_timeout(300)
     settle(page)
+
+
+def disorder(page: Any) -> list[tuple[int, str]]:
+    """The page's headings, where it has not exactly one title or skips a level on the way down."""
+    found = [(level, words) for level, words in page.evaluate(HEADINGS)]
+    levels = [level for level, _ in found]
+    steps = [b - a for a, b in pairwise(levels)]
+    good = levels[:1] == [1] and levels.count(1) == 1 and max(steps, default=0) <= 1
+    return [] if good else found
+
+
+def too_wide(page: Any) -> list[str]:
+    """What sticks out of the page at its right."""
+    return list(page.evaluate(WIDER))

@@ -216,7 +216,7 @@ def test_a_training_is_stopped_and_continued_to_the_bits_of_one_that_never_was(
     visitor: Callable[..., Any], root: Path
 ) -> None:
     """Stop keeps what was learned and says where; Continue ends where the command line ends, which never stopped."""
-    asked = "rbm?data=bars-and-stripes-3x3&train.epochs=20000&train.every=50&train.k=8&sample.steps=50&seed=5"
+    asked = "rbm?data=bars-and-stripes-3x3&train.epochs=8000&train.every=20&train.k=8&sample.steps=50&seed=5"
     page = visitor().open(asked, wait="")
     stop = page.get_by_test_id("stButton").get_by_role(
         "button", name="Stop"

@@ -1,81 +1,19 @@
-"""How pages are laid out: headings in order, nothing wider than a phone, controls beside the stage, large on a projector.
-
-The plain run looks at our own pages and at a family's of each of two kinds; with EBM_SLOW=1 at every family's.
-"""
+"""How pages are laid out: controls beside the stage, large on a projector. (What holds of every page: test_every_page.)"""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from itertools import pairwise
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 from browser_tools import STAGE, Visitor, answered, digest
-from pages import Place, places, settle, show, tabs
+from pages import settle, show, too_wide
 
 from ebm_plugins.registry import load
 
 pytestmark = pytest.mark.browser
 
-LONG = os.environ.get("EBM_SLOW") == "1"
 REGISTRY = load(discover=False)
-SHORT = ("home", "compare", "plugins", "hopfield", "langevin")
-PLACES = [place for place in places(REGISTRY) if LONG or place.name in SHORT]
 HIGHEST = 640  # pixels of the control panel: so that it is above the fold of a laptop
-
-# Through shadow roots, in the order of the document: the level and the words of each heading.
-HEADINGS = """() => {
-  const found = [];
-  const walk = (node) => { for (const child of node.children) {
-    if (/^H[1-6]$/.test(child.tagName) && child.checkVisibility()) found.push([+child.tagName[1], child.textContent.trim()]);
-    if (child.shadowRoot) walk(child.shadowRoot);
-    walk(child);
-  } };
-  walk(document.querySelector("[data-testid=stMain]"));
-  return found;
-}"""
-# What sticks out of the page at its right, but for what scrolls by itself and what is put aside for readers by ear.
-WIDER = """() => {
-  const main = document.querySelector("[data-testid=stMain]"), edge = document.documentElement.clientWidth + 1;
-  if (main.scrollWidth <= main.clientWidth + 1 && document.documentElement.scrollWidth <= edge) return [];
-  return [...main.querySelectorAll("*")].filter((node) => node.getBoundingClientRect().right > edge)
-    .map((node) => node.className + " " + node.textContent.slice(0, 40)).slice(-3).concat("the page scrolls sideways");
-}"""
-
-
-def each_tab(page: Any) -> Iterator[str]:
-    """Opens each tab of the page in turn; once, where there is none."""
-    for tab in tabs(page) or [""]:
-        if tab:
-            show(page, tab)
-        yield tab
-
-
-@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
-def test_headings_are_in_order(visitor: Callable[..., Visitor], place: Place) -> None:
-    """One title, and no level is skipped on the way down."""
-    one = visitor()
-    one.context.set_default_timeout(180_000)
-    page = one.open(place.path, place.there)
-    settle(page)
-    for tab in each_tab(page):
-        found = page.evaluate(HEADINGS)
-        levels = [level for level, _ in found]
-        assert levels[0] == 1, (tab, found)
-        assert levels.count(1) == 1, (tab, found)
-        steps = [b - a for a, b in pairwise(levels)]
-        assert max(steps, default=0) <= 1, (tab, found)
-
-
-@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
-def test_nothing_is_wider_than_a_phone(visitor: Callable[..., Visitor], place: Place) -> None:
-    one = visitor(width=390)
-    one.context.set_default_timeout(180_000)
-    page = one.open(place.path, place.there)
-    settle(page)
-    for tab in each_tab(page):
-        assert page.evaluate(WIDER) == [], tab
 
 
 @pytest.mark.parametrize("key", list(REGISTRY.families))
@@ -110,7 +48,7 @@ def test_a_wide_window_shows_all_of_it_larger(
             of(at(".ebm-figure")).height, of(at(".ebm-figure .main-svg")).height]; }"""
     )
     assert sizes == pytest.approx([1240 * scale, 36 * scale, 870 * scale, 250 * scale, 250 * scale], rel=0.02)
-    assert page.evaluate(WIDER) == []
+    assert too_wide(page) == []
 
 
 def test_the_pointer_is_where_it_is_seen_in_a_wide_window(visitor: Callable[..., Visitor]) -> None:

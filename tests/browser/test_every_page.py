@@ -1,4 +1,5 @@
-"""No page has a serious or critical fault of accessibility: axe-core looks at every page, tab and state.
+"""Every page, with each of its tabs, and every state: nothing that its policy refuses, headings in order, nothing wider
+than the window, no serious or critical fault of accessibility by axe-core.
 
 axe-core comes with the Python package ``axe-playwright-python``; nothing is loaded from the network. The plain run
 looks in light on a laptop and in dark on a phone at our own pages and at a family's of each of two kinds; with EBM_SLOW=1
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 from browser_tools import Visitor
-from pages import Place, places, settle, show, states, tabs
+from pages import Place, disorder, places, settle, show, states, tabs, too_wide
 
 from ebm_plugins.registry import load
 
@@ -49,7 +50,8 @@ def axe() -> str:
 
 
 def faults(one: Visitor, axe: str) -> Iterator[tuple[Any, ...]]:
-    """What is wrong with the page as it stands, in each look: in each theme and width, with each tab open."""
+    """What is wrong with the page as it stands, in each look: in each theme and width, with each tab open. (What its
+    policy refuses is an error on the console, which no visitor may have seen.)"""
     page = one.page
     page.evaluate(f"{axe};0")
     for scheme, width in LOOKS:
@@ -62,10 +64,14 @@ def faults(one: Visitor, axe: str) -> Iterator[tuple[Any, ...]]:
             for impact, *what in page.evaluate(LOOK, STREAMLITS):
                 if impact in GRAVE:
                     yield (scheme, width, tab, *what)
+            if wrong := disorder(page):
+                yield (scheme, width, tab, "headings", wrong)
+            if wrong := too_wide(page):
+                yield (scheme, width, tab, "too wide", wrong)
 
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
-def test_no_page_has_a_grave_fault(visitor: Callable[..., Visitor], axe: str, place: Place) -> None:
+def test_no_page_has_a_fault(visitor: Callable[..., Visitor], axe: str, place: Place) -> None:
     """With each of its tabs."""
     one = visitor()
     one.context.set_default_timeout(180_000)  # a family that learns for seconds, on a busy machine
@@ -123,3 +129,15 @@ def test_axe_would_find_a_fault(visitor: Callable[..., Visitor], axe: str) -> No
           box.innerHTML = '<button></button><p style="color:#999;background:#aaa">gray</p>'; }"""
     )
     assert {what[1] for what in page.evaluate(LOOK, STREAMLITS)} >= {"button-name", "color-contrast"}
+
+
+def test_a_skipped_level_and_what_runs_over_would_be_found(visitor: Callable[..., Visitor]) -> None:
+    page = visitor(width=390).open("plugins", "text=Write one")
+    settle(page)
+    assert (disorder(page), too_wide(page)) == ([], [])
+    page.evaluate(
+        """() => document.querySelector("[data-testid=stMain]").insertAdjacentHTML("beforeend",
+          '<h6>deep</h6><div style="width:700px;height:9px"></div>')"""
+    )
+    assert (6, "deep") in disorder(page)
+    assert too_wide(page)
