@@ -14,8 +14,9 @@ HERE = Path(__file__).resolve().parent
 if str(HERE.parent) not in sys.path:
     sys.path.insert(0, str(HERE.parent))
 
-from dashboard import limits, logs, warm, web  # noqa: E402  (the line above makes them findable)
+from dashboard import arenas, limits, logs, warm, web  # noqa: E402  (the line above makes them findable)
 
+arenas.limit()
 limits.check()
 logs.quiet()
 logs.event("server starts")

@@ -114,6 +114,11 @@ async def _stored(url: str, one: Preset) -> str:
             one.control, one.values = control
             try:
                 await _click(page, one.control, one.values[1], 3 * DEAR)
+                offered = page.widget(one.control).message
+                if offered.type == offered.SELECT_SLIDER and one.values[0] not in offered.options:
+                    one.control = (
+                        ""  # the preset's own value is no round one: the slider has no way back to it
+                    )
             except TimeoutError:  # a value that is refused, which the page says: the preset does without
                 one.control = ""
     return ""
