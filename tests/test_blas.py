@@ -73,3 +73,48 @@ def test_what_a_task_raises_reaches_the_caller_and_the_limit_is_put_back() -> No
     with pytest.raises(ZeroDivisionError), blas.team(2) as share:
         share([lambda: 1, lambda: 1 // 0])
     assert blas.threads() == before
+
+
+AHEAD = """
+import json, threading, time
+from ebm_plugins import blas
+
+made, names = [], set()
+
+def make():
+    names.add(threading.current_thread().name == "MainThread")
+    made.append(len(made))
+    return made[-1]
+
+taken = []
+for one in blas.ahead(make, 5):
+    time.sleep(0.05)
+    taken.append((one, len(made)))
+early = blas.ahead(make, 100)
+first = next(early)
+early.close()
+some = len(made)
+
+def fails():
+    raise ValueError("no more")
+
+try:
+    list(blas.ahead(fails, 3))
+    said = ""
+except ValueError as error:
+    said = str(error)
+print(json.dumps([taken, sorted(names), first, some, said]))
+"""
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_what_is_made_ahead_comes_in_order_and_no_more_of_it_than_was_asked_for(threads: int) -> None:
+    env = {**os.environ, "OPENBLAS_NUM_THREADS": str(threads)}
+    out = subprocess.run([sys.executable, "-c", AHEAD], capture_output=True, text=True, check=True, env=env)
+    taken, by_caller, first, some, said = json.loads(out.stdout)
+    assert by_caller == [threads == 1]
+    assert [one for one, _ in taken] == [0, 1, 2, 3, 4]
+    assert [made for _, made in taken] == ([1, 2, 3, 4, 5] if threads == 1 else [2, 3, 4, 5, 5])
+    assert first == 5
+    assert some <= 7
+    assert said == "no more"

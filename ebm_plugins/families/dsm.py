@@ -10,14 +10,15 @@ Sources: Hyvärinen 2005; Vincent 2011; Song 2019 (sliced); Song, Ermon 2019, 20
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ebm_plugins import network, pages
-from ebm_plugins.blas import alone
+from ebm_plugins.blas import alone, team
 from ebm_plugins.config import Config, knob
 from ebm_plugins.families import dsm_figures as figures
 from ebm_plugins.families import dsm_images as images
@@ -35,6 +36,8 @@ from ebm_plugins.spaces import Plane, Vectors
 from ebm_plugins.specs import RunSpec
 from ebm_plugins.starts import Noise
 
+ROWS, WIDE = 512, 128  # of a batch, and hidden units, from which on two threads are worth their meeting
+PARTS = 2  # of a batch that large, whatever threads there are: they change no bit
 MOST_TRACED = 16  # dimensions over which the explicit loss sums its trace
 
 
@@ -154,19 +157,23 @@ def train(data: Data, config: TrainConfig, rng: Rng) -> Iterator[Snapshot]:
     mean, loss, since = weights, 0.0, 0
     seed = int(rng.integers(2**32))
     pages.keep()
-    for step in range(1, config.steps + 1):
-        with alone():
-            rows = losses.batch(model, x, config.batch, config.weighting, rng)
-            value, slope = _loss(model, rows, config, rng)
-        loss, since = loss + value, since + 1
-        rate = 0.5 * config.learning_rate * (1 + np.cos(np.pi * step / config.steps))
-        weights, state = network.adam(weights, slope, state, rate)
-        model = model._replace(weights=weights)
-        mean = _averaged(mean, weights, min(config.averaging, step / (step + 9)))
-        if step % config.every == 0 or step == config.steps:
-            measured = _measured(model._replace(weights=mean), data, np.random.default_rng(seed))
-            yield Snapshot({**fixed, **network.named(mean)}, {"loss": loss / since, **measured})
-            loss, since = 0.0, 0
+    parts = PARTS if config.batch >= ROWS and config.hidden >= WIDE else 1
+    with team(parts) as share:
+        for step in range(1, config.steps + 1):
+            with alone():
+                rows = losses.batch(model, x, config.batch, config.weighting, rng)
+                value, slope = _loss(
+                    model, rows, config, rng, partial(losses.denoising_shared, parts=parts, share=share)
+                )
+            loss, since = loss + value, since + 1
+            rate = 0.5 * config.learning_rate * (1 + np.cos(np.pi * step / config.steps))
+            weights, state = network.adam(weights, slope, state, rate)
+            model = model._replace(weights=weights)
+            mean = _averaged(mean, weights, min(config.averaging, step / (step + 9)))
+            if step % config.every == 0 or step == config.steps:
+                measured = _measured(model._replace(weights=mean), data, np.random.default_rng(seed))
+                yield Snapshot({**fixed, **network.named(mean)}, {"loss": loss / since, **measured})
+                loss, since = 0.0, 0
 
 
 def _check(data: Data, config: TrainConfig) -> None:
@@ -185,9 +192,15 @@ def _check(data: Data, config: TrainConfig) -> None:
         raise ConfigError("loss", expected, f"explicit in {data.space.dim}")
 
 
-def _loss(model: models.Model, rows: losses.Batch, config: TrainConfig, rng: Rng) -> tuple[float, Weights]:
+def _loss(
+    model: models.Model,
+    rows: losses.Batch,
+    config: TrainConfig,
+    rng: Rng,
+    denoising: Callable[[models.Model, losses.Batch], tuple[float, Weights]],
+) -> tuple[float, Weights]:
     if config.loss == "denoising":
-        return losses.denoising(model, rows)
+        return denoising(model, rows)
     if config.loss == "explicit":
         return losses.explicit(model, rows)
     return losses.sliced(model, rows, config.slices, rng)

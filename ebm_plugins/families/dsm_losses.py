@@ -14,11 +14,13 @@ of |s|² reduced).
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from ebm_plugins import network
+from ebm_plugins.blas import Share
 from ebm_plugins.families.dsm_model import Model, inputs, predicted_noise
 from ebm_plugins.network import Weights
 from ebm_plugins.records import Array, Data, Rng
@@ -73,6 +75,24 @@ def denoising(model: Model, rows: Batch) -> tuple[float, Weights]:
     bent = network.slope(model.weights, z, model.activation)
     off = plain + bent.gradient[:, : model.dim]
     return _half(share, off), network.slope_gradients(model.weights, bent, _along(z, share * off))
+
+
+def denoising_shared(
+    model: Model, rows: Batch, parts: int, share: Share[tuple[float, Weights]]
+) -> tuple[float, Weights]:
+    """The same, of ``parts`` of the batch apart, which ``share`` may give to threads (:func:`ebm_plugins.blas.team`)."""
+    if parts == 1:
+        return denoising(model, rows)
+    n = len(rows.sigma)
+    cuts = [slice(n * i // parts, n * (i + 1) // parts) for i in range(parts)]
+    found = share([partial(denoising, model, Batch(*(column[cut] for column in rows))) for cut in cuts])
+    loss, slope = 0.0, tuple(np.zeros_like(w) for w in model.weights)
+    for cut, (value, part) in zip(cuts, found, strict=True):
+        of = (cut.stop - cut.start) / n
+        loss += of * value
+        for whole, some in zip(slope, part, strict=True):
+            whole += whole.dtype.type(of) * some
+    return loss, slope
 
 
 def explicit(model: Model, rows: Batch) -> tuple[float, Weights]:
@@ -174,5 +194,5 @@ def score_errors(model: Model, density: Mixture, rng: Rng, draws: int = MEASURED
 
 
 __all__ = [
-    "Batch", "batch", "by_level", "closed_form", "denoising", "explicit", "of_gaussian", "score_errors", "sliced", "weights_of",
+    "Batch", "batch", "by_level", "closed_form", "denoising", "denoising_shared", "explicit", "of_gaussian", "score_errors", "sliced", "weights_of",
 ]  # fmt: skip

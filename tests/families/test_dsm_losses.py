@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
-from ebm_plugins import datasets, network
+from ebm_plugins import blas, datasets, network
 from ebm_plugins.families import dsm_losses as losses
 from ebm_plugins.families import dsm_model as models
 from ebm_plugins.shapes import standardised
@@ -57,6 +59,22 @@ def test_the_gradient_of_each_loss_equals_finite_differences(loss, kind, activat
         want[i] = (8 * (at(flat + e) - at(flat - e)) - (at(flat + 2 * e) - at(flat - 2 * e))) / (12 * h)
     found = np.concatenate([g.ravel() for g in got])
     np.testing.assert_allclose(found, want, atol=1e-7 * max(1.0, np.abs(want).max()))
+
+
+@pytest.mark.parametrize("kind", models.KINDS)
+@pytest.mark.parametrize("n", [8, 9])
+def test_a_batch_in_parts_has_the_loss_and_the_gradient_of_the_whole_whatever_threads_do_it(kind, n):
+    model, x, rng = model_for(kind)
+    rows = losses.batch(model, x, n, "plain", rng)
+    whole, slope = losses.denoising(model, rows)
+    apart, slopes = losses.denoising_shared(model, rows, 2, blas.one_by_one)
+    assert apart == pytest.approx(whole, rel=1e-12)
+    for one, two in zip(slope, slopes, strict=True):
+        np.testing.assert_allclose(two, one, atol=1e-12 * max(1.0, np.abs(one).max()))
+    with ThreadPoolExecutor(2) as pool:
+        again = losses.denoising_shared(model, rows, 2, lambda tasks: list(pool.map(lambda do: do(), tasks)))
+    assert (again[0], [w.tobytes() for w in again[1]]) == (apart, [w.tobytes() for w in slopes])
+    assert losses.denoising_shared(model, rows, 1, blas.one_by_one)[0] == whole
 
 
 @pytest.mark.parametrize("kind", models.KINDS)
