@@ -75,22 +75,6 @@ def team(most: int) -> Iterator[Share[Any]]:
         yield share
 
 
-def ahead(make: Callable[[], T], times: int) -> Iterator[T]:
-    """What ``make()`` returns, so many times; where BLAS may use two threads, the next is made while the caller is at
-    work with this one. One thread makes them all, in order: threads change nothing of what is made."""
-    if threads() < 2:
-        for _ in range(times):
-            yield make()
-        return
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(make)
-        for left in reversed(range(times)):
-            made = coming.result()
-            if left:
-                coming = pool.submit(make)
-            yield made
-
-
 class _Limiter(local):
     is_mine = False  # whether this thread set the limit
 

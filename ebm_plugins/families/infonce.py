@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 
 from ebm_plugins import network, pages, starts
-from ebm_plugins.blas import ahead, alone
+from ebm_plugins.blas import alone
 from ebm_plugins.config import Config, knob
 from ebm_plugins.families import infonce_core as core
 from ebm_plugins.families import infonce_figures as figures
@@ -133,12 +133,9 @@ def train(data: Data, config: TrainConfig, rng: Rng) -> Iterator[Snapshot]:
     size = min(config.batch, len(rows))
     losses: list[float] = []
     pages.keep()
-
-    def drawn() -> tuple[Array, Array]:
+    for step in range(1, config.steps + 1):
         chosen = rows[batch_rng.permutation(len(rows))[:size]]
-        return model.pairs_of(data, chosen, config.views, batch_rng)
-
-    for step, (left, right) in enumerate(ahead(drawn, config.steps), 1):
+        left, right = model.pairs_of(data, chosen, config.views, batch_rng)
         with alone():
             loss, slope = model.loss_and_slopes(
                 config.loss, (f, g), log_scale, left, right, unit, config.hardness
