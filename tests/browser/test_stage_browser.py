@@ -13,21 +13,6 @@ from stage_tools import READY, cell, report, stage, until
 pytestmark = pytest.mark.browser
 
 
-def test_of_thirty_fast_clicks_all_count_even_on_a_page_just_opened(visit: Callable[..., Any]) -> None:
-    page = visit("grid")
-    time.sleep(1.0)
-    page.get_by_label("To the start").click()
-    before = ["on" in (cell(page, i).get_attribute("class") or "").split() for i in range(64)]
-    boxes = [cell(page, i).bounding_box() for i in range(30)]
-    for box in boxes:
-        page.mouse.click(box["x"] + 9, box["y"] + 9)
-        time.sleep(0.08)
-    wanted = [float(not b) if i < 30 else float(b) for i, b in enumerate(before)]
-    until(page, lambda said: said.get("states") == [wanted])
-    shown = ["on" in (cell(page, i).get_attribute("class") or "").split() for i in range(64)]
-    assert shown == [bool(v) for v in wanted]
-
-
 def test_a_slow_answer_to_an_older_edit_takes_nothing_back(visit: Callable[..., Any]) -> None:
     page = visit("grid&late")
     page.get_by_label("To the start").click()
@@ -163,22 +148,6 @@ def test_three_hundred_particles_move_at_thirty_frames_a_second(visit: Callable[
     }""")
     print(f"{rate:.0f} frames a second")
     assert rate >= 30
-
-
-def test_zoom_is_kept_through_twenty_updates(visit: Callable[..., Any]) -> None:
-    page = visit("plane")
-    page.locator(".main").hover()
-    page.get_by_label("Zoom in").click()
-    page.get_by_label("Zoom in").click()
-    window = page.locator(".main").get_attribute("data-window")
-    digests = {stage(page, "digest")}
-    for i in range(20):
-        page.get_by_role("button", name="Again").click()
-        until(page, lambda said, i=i: said["seed"] == 8 + i)
-        page.wait_for_timeout(60)
-        digests.add(stage(page, "digest"))
-    assert len(digests) > 15
-    assert page.locator(".main.zoomed").get_attribute("data-window") == window
 
 
 def test_particles_are_dropped_where_one_clicks(visit: Callable[..., Any]) -> None:
