@@ -10,6 +10,7 @@ from ebm_plugins.wording import count, join, number, plural
 
 WORDS = tuple[str, str, str]  # status, head, text
 MOST_CELLS, MOST_CHAINS = 1024, 16  # of which it is checked whether they rest
+MOST_APART = 16_384  # cells of all chains together, where each is clamped to values of its own
 
 
 def words(run: Run, explain: str, resting: bool | None) -> WORDS:
@@ -147,7 +148,11 @@ def _moving(run: Run) -> int:
     traces, last = run.sampling.traces, np.asarray(run.sampling.last, dtype=float)
     if run.space.discrete and last.shape[1] <= MOST_CELLS:
         free = last if run.free is None else last[:, run.free]
-        lower = [_can_fall(run, state) for state in free[:MOST_CHAINS]]
+        lower = (
+            _each_can_fall(run, free)
+            if run.target.chainwise
+            else [_can_fall(run, state) for state in free[:MOST_CHAINS]]
+        )
         if None not in lower:
             return sum(map(bool, lower))
     return int((traces[-1] != traces[-2]).any(axis=1).sum()) if len(traces) > 1 else 0
@@ -161,6 +166,29 @@ def _can_fall(run: Run, state: Array) -> bool | None:
     if not np.isfinite(e).all():
         return None
     return bool(e[1:].min(initial=np.inf) < e[0] - 1e-9 * max(1.0, abs(float(e[0]))))
+
+
+def _each_can_fall(run: Run, states: Array) -> list[bool | None]:
+    """The same of the first states (n, free dim) of chains that are clamped to values of their own: their target takes
+    all chains together, so one cell at a time is flipped in each."""
+    if states.size > MOST_APART:
+        return [None]
+    with np.errstate(all="ignore"):
+        here = np.asarray(run.target.energy(states), dtype=float)
+        there = [
+            np.asarray(run.target.energy(_turned(states, cell)), dtype=float)
+            for cell in range(states.shape[1])
+        ]
+    if not np.isfinite([here, *there]).all():
+        return [None]
+    lowest = np.min(there, axis=0, initial=np.inf)
+    return [bool(falls) for falls in (lowest < here - 1e-9 * np.maximum(1.0, np.abs(here)))[:MOST_CHAINS]]
+
+
+def _turned(states: Array, cell: int) -> Array:
+    turned = states.copy()
+    turned[:, cell] = 1.0 - turned[:, cell]
+    return turned
 
 
 def _flips(run: Run) -> int:

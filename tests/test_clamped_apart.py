@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ebm_plugins import starts
+from ebm_plugins import recalled, starts
 from ebm_plugins.runs import run
 from ebm_plugins.spaces import BinaryGrid
 from ebm_plugins.specs import RunSpec
@@ -50,3 +50,23 @@ def test_chains_of_one_question_are_all_compared(registry):
     assert made.report.chains == 12
     assert made.truth.comparable
     assert made.notes == ()
+
+
+@pytest.mark.parametrize("steps", [1, 300])
+def test_whether_chains_of_different_questions_rest_is_asked_of_each(registry, steps):
+    """Seven spoilt copies, the upper half of each held as it was spoilt: as many rest as by its own target each."""
+    start = starts.Corrupted(rows=(0,), kind="flip", amount=0.3, copies=7, free=(False,) * 32 + (True,) * 32)
+    spec = RunSpec(
+        family="hopfield", dataset="article-patterns", sample={"temperature": 0.01, "steps": steps}, start=start, seed=4
+    )  # fmt: skip
+    made = run(spec, registry)
+    assert made.target.chainwise
+    family, last = registry.families["hopfield"], np.asarray(made.sampling.last, dtype=float)
+    falls = 0
+    for state in last:
+        flips = np.repeat(state[None], 32, axis=0)
+        flips[np.arange(32), np.arange(32, 64)] = 1 - flips[np.arange(32), np.arange(32, 64)]
+        falls += family.energy(made.params, flips).min() < family.energy(made.params, state[None])[0] - 1e-9
+    assert recalled._moving(made) == falls
+    assert (falls > 0) == (steps == 1)
+    assert made.verdict.text
