@@ -245,6 +245,8 @@ def _typed(one: Knob, value: Any, common: dict[str, Any]) -> None:
         top = 2**53 - 1
         here = hold(common["key"], max(-top, min(top, int(value))))
         st.number_input(label(one), low, min(high, top) if high is not None else top, here, step=1, **common)
+        if here != int(value):
+            small(f"In force is {int(value)}, more than a browser can count to.")
     else:
         there = hold(common["key"], float(value))
         span = abs(float(one.default)) or 1.0
@@ -280,7 +282,7 @@ def _listed(one: Knob, value: Any, key: str, change: Change) -> None:
         return
     text = hold(key, one.encode(value).replace(",", ", "))
     st.text_input(
-        label(one), text, key=key, help=f"{help_text(one)} Values with commas between them.", max_chars=2000,
+        label(one), text, key=key, help=f"{help_text(one)} Values with commas between them.", max_chars=max(2000, 2 * len(text)),
         on_change=_moved_list, args=(one, key, change),
     )  # fmt: skip
     problem = st.session_state.pop(f"{key}!", None)

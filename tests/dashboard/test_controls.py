@@ -28,6 +28,10 @@ class Everything(Config):
     steps: tuple[Annotated[int, Field(ge=0)], ...] = knob((1, 2), "Some numbers")
 
 
+class Vast(Config):
+    vast: int = knob(2**60, "A whole number past what JavaScript is exact for")
+
+
 def script() -> None:
     import streamlit as st
 
@@ -71,6 +75,14 @@ def test_a_browser_that_has_not_read_the_state_yet_has_the_value_in_force_too():
     assert at.selectbox(key="x.train.many").proto.default == 4
     assert [at.number_input(key=f"x.train.pair.{i}").proto.default for i in (0, 1)] == [0.25, 4]
     assert at.text_input(key="x.train.steps").proto.default == "4, 5, 6"
+
+
+def test_a_number_that_a_browser_cannot_count_to_is_said_beside_its_control():
+    at = AppTest.from_function(script)
+    at.session_state["model"] = Vast
+    at.run()
+    assert at.number_input(key="x.train.vast").value == 2**53 - 1
+    assert any(str(2**60) in one.value for one in at.markdown)
 
 
 def test_each_kind_has_its_widget_with_its_default_and_help(drawn):
