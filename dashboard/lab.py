@@ -103,7 +103,6 @@ def lab(key: str) -> None:
             panel.draw(visit, made, registry, error)
     links.tell(visit)
     over = job.wait(QUICK)  # asked once: a run that ends while the rest is drawn has the page drawn once more
-    visit.rest(over)
     refused = right is not None and error is None and _refusal(job) is not None
     if _was_stopped(visit) or refused or _nothing(visit, job) != vacant:
         visit.again = True

@@ -28,9 +28,6 @@ from ebm_plugins.stamps import Stamp, read_stamp
 
 LAG = 3.0  # seconds in which a request may still say what was before: its address, once one held the new one; its
 # values, once the page was drawn with others (a busy browser has the address before it has drawn the controls)
-QUIET = (
-    1.0  # seconds after which its values may not, where nothing on the page has asked by itself for so long
-)
 FOLLOWED = "link followed"
 OURS = 32  # old addresses of ours that are remembered
 Pairs = tuple[tuple[str, str], ...]
@@ -43,8 +40,7 @@ class Bar:
     ``written`` is the address of what is asked, sorted (``pairs`` as it is written), ``told`` the one that the
     browser was last told, ``heard`` when it first sent that back (None while it has not), ``left`` our addresses of
     before, ``again`` whether the page asks itself to be drawn again (which says nothing of what the browser has
-    heard), ``drawn`` when the page was first drawn as it is asked since (inf: it has not been yet), ``rests`` since when
-    nothing on the page asks by itself, as one does whose run goes on (inf: something does, or that is not known).
+    heard), ``drawn`` when the page was first drawn as it is asked since (inf: it has not been yet).
     """
 
     written: Pairs = ()
@@ -53,7 +49,6 @@ class Bar:
     heard: float | None = None
     again: bool = False
     drawn: float = 0.0
-    rests: float = math.inf
     left: list[Pairs] = field(default_factory=list)
 
     def late(self, here: Pairs) -> bool:
@@ -82,10 +77,6 @@ class Bar:
         has."""
         if held is not None:
             self.left, self.drawn = [*held.left, held.written][-OURS:], math.inf
-
-    def rest(self, over: bool) -> None:
-        """The page was drawn with its run over, or with one that it goes on asking for."""
-        self.rests = math.inf if not over else min(self.rests, time.monotonic())
 
     def write(self, pairs: Pairs) -> None:
         """This is the address from now on (which :func:`tell` tells the browser)."""
@@ -189,9 +180,7 @@ def address() -> Pairs:
 def heard(made: Bar) -> bool:
     """Whether the request that is being answered knows of the last change: it has the address that was told then, and
     the controls were drawn a while ago."""
-    now = time.monotonic()
-    drawn = now - made.drawn > LAG or now - max(made.drawn, made.rests) > QUIET
-    return address() == made.told == made.written and drawn
+    return address() == made.told == made.written and time.monotonic() - made.drawn > LAG
 
 
 def tell(made: Bar) -> None:

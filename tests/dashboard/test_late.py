@@ -5,22 +5,14 @@ AppTest sends what a browser would: an address, and the state of every widget.
 
 from __future__ import annotations
 
-import time
 from urllib.parse import urlencode
 
-import pytest
 from dashboard_tools import settled, visit_of
 from streamlit.util import calc_hash
 
 from dashboard import links
 from ebm_plugins import link
 from ebm_plugins import registry as registries
-
-
-@pytest.fixture(autouse=True)
-def _slow(monkeypatch):
-    """A machine that draws slowly: what is late comes within LAG, whatever this one takes for a test."""
-    monkeypatch.setattr(links, "QUIET", links.LAG)
 
 
 def sent(at):
@@ -101,19 +93,6 @@ def test_values_of_before_that_come_with_an_address_that_was_opened_change_nothi
     monkeypatch.setattr(links, "LAG", 0.0)
     at.number_input(key="dish.seed").set_value(0).run()  # later it is a choice
     assert (visit_of(at, "dish").spec.seed, address(at)) == (0, "")
-
-
-def test_on_a_page_at_rest_the_value_of_before_is_a_choice_soon(three, monkeypatch):
-    """Back or a preset, and one value put back to compare: a page whose run is over asks nothing by itself."""
-    at = three("dish", {"preset": "Round", "seed": "3"})
-    preset(at).set_value("Leaning").run()
-    settled(at)
-    at.run()  # the browser has the address
-    told = address(at)
-    monkeypatch.setattr(links, "QUIET", 0.0)
-    time.sleep(0.01)
-    at.number_input(key="dish.seed").set_value(3).run()
-    assert (at.number_input(key="dish.seed").value, address(at) != told) == (3, True)
 
 
 def test_a_preset_wins_over_whatever_else_its_request_says(three):
