@@ -19,12 +19,19 @@ class Home:
     folder: Path
 
     def files(self) -> dict[str, int]:
-        """What lies outside the store, and how large it is."""
-        return {
-            str(path.relative_to(self.folder)): path.stat().st_size
-            for path in self.folder.rglob("*")
-            if path.is_file() and "store" not in path.relative_to(self.folder).parts
-        }
+        """What lies outside the store, and how large it is. (The lock of a worker has a name of its own, and a worker that
+        was replaced leaves it to the next: they count as one, by how many there are.)"""
+        found: dict[str, int] = {}
+        for path in self.folder.rglob("*"):
+            place = path.relative_to(self.folder)
+            if not path.is_file() or "store" in place.parts:
+                continue
+            if place.suffix == ".dirlock" and place.name.startswith("worker-"):
+                name, size = str(place.with_name("worker locks")), 1
+            else:
+                name, size = str(place), path.stat().st_size
+            found[name] = found.get(name, 0) + size
+        return found
 
     def rss(self) -> float:
         """Megabytes that the server's process holds."""
