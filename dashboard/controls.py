@@ -25,6 +25,7 @@ Change = Callable[[str, Any], None]
 OPEN = Classroom()  # nothing hidden, nothing held
 SHORT = 26  # characters of all the options together that a segmented control of the panel can hold
 FEW = 4
+LISTED = 20_000  # characters of a list of values: a number that follows the text would make the box anew
 HALF, BRIEF, WORD = (
     120,
     16,
@@ -282,7 +283,7 @@ def _listed(one: Knob, value: Any, key: str, change: Change) -> None:
         return
     text = hold(key, one.encode(value).replace(",", ", "))
     st.text_input(
-        label(one), text, key=key, help=f"{help_text(one)} Values with commas between them.", max_chars=max(2000, 2 * len(text)),
+        label(one), text, key=key, help=f"{help_text(one)} Values with commas between them.", max_chars=LISTED,
         on_change=_moved_list, args=(one, key, change),
     )  # fmt: skip
     problem = st.session_state.pop(f"{key}!", None)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
+from itertools import pairwise
 from threading import Lock, local
 from typing import Any, TypeVar
 
@@ -47,6 +48,12 @@ def threads() -> int:
 def one_by_one(tasks: Sequence[Callable[[], T]]) -> list[T]:
     """What all of the tasks return, done by the caller: a ``share`` without a team."""
     return [task() for task in tasks]
+
+
+def cut(rows: slice, parts: int) -> list[slice]:
+    """Rows in so many parts, nearly as long as each other."""
+    edges = [rows.start + (rows.stop - rows.start) * i // parts for i in range(parts + 1)]
+    return [slice(*edge) for edge in pairwise(edges)]
 
 
 @contextmanager

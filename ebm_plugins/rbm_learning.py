@@ -19,13 +19,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ebm_plugins import rbm_tempering as tempering
-from ebm_plugins.blas import Share, alone, one_by_one, team
+from ebm_plugins.blas import Share, alone, cut, one_by_one, team
 from ebm_plugins.coins import bernoulli
 from ebm_plugins.rbm_core import Machine, draw_visible, hidden_probability, sweep
 from ebm_plugins.records import Array, Rng
@@ -132,12 +131,6 @@ def _states(
         _, after = negative(m, on, begin, config, part.rng, step, v, part.h)
         hidden_probability(m, v, out=on_then)
     return after
-
-
-def cut(rows: slice, parts: int) -> list[slice]:
-    """Rows in so many parts, nearly as long as each other."""
-    edges = [rows.start + (rows.stop - rows.start) * i // parts for i in range(parts + 1)]
-    return [slice(*edge) for edge in pairwise(edges)]
 
 
 def _copied(m: Machine) -> Machine:

@@ -10,15 +10,14 @@ Sources: Hyvärinen 2005; Vincent 2011; Song 2019 (sliced); Song, Ermon 2019, 20
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ebm_plugins import network, pages
-from ebm_plugins.blas import alone, team
+from ebm_plugins.blas import Share, alone, team
 from ebm_plugins.config import Config, knob
 from ebm_plugins.families import dsm_figures as figures
 from ebm_plugins.families import dsm_images as images
@@ -157,14 +156,11 @@ def train(data: Data, config: TrainConfig, rng: Rng) -> Iterator[Snapshot]:
     mean, loss, since = weights, 0.0, 0
     seed = int(rng.integers(2**32))
     pages.keep()
-    parts = PARTS if config.batch >= ROWS and config.hidden >= WIDE else 1
-    with team(parts) as share:
+    with team(_parts(config)) as share:
         for step in range(1, config.steps + 1):
             with alone():
                 rows = losses.batch(model, x, config.batch, config.weighting, rng)
-                value, slope = _loss(
-                    model, rows, config, rng, partial(losses.denoising_shared, parts=parts, share=share)
-                )
+                value, slope = _loss(model, rows, config, rng, share)
             loss, since = loss + value, since + 1
             rate = 0.5 * config.learning_rate * (1 + np.cos(np.pi * step / config.steps))
             weights, state = network.adam(weights, slope, state, rate)
@@ -192,15 +188,20 @@ def _check(data: Data, config: TrainConfig) -> None:
         raise ConfigError("loss", expected, f"explicit in {data.space.dim}")
 
 
+def _parts(config: TrainConfig) -> int:
+    """Into how many parts a batch is cut, whatever threads there are."""
+    return PARTS if config.batch >= ROWS and config.hidden >= WIDE else 1
+
+
 def _loss(
     model: models.Model,
     rows: losses.Batch,
     config: TrainConfig,
     rng: Rng,
-    denoising: Callable[[models.Model, losses.Batch], tuple[float, Weights]],
+    share: Share[tuple[float, Weights]],
 ) -> tuple[float, Weights]:
     if config.loss == "denoising":
-        return denoising(model, rows)
+        return losses.denoising_shared(model, rows, _parts(config), share)
     if config.loss == "explicit":
         return losses.explicit(model, rows)
     return losses.sliced(model, rows, config.slices, rng)

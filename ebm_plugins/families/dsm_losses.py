@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ebm_plugins import network
-from ebm_plugins.blas import Share
+from ebm_plugins.blas import Share, cut
 from ebm_plugins.families.dsm_model import Model, inputs, predicted_noise
 from ebm_plugins.network import Weights
 from ebm_plugins.records import Array, Data, Rng
@@ -84,13 +84,13 @@ def denoising_shared(
     if parts == 1:
         return denoising(model, rows)
     n = len(rows.sigma)
-    cuts = [slice(n * i // parts, n * (i + 1) // parts) for i in range(parts)]
-    found = share([partial(denoising, model, Batch(*(column[cut] for column in rows))) for cut in cuts])
+    cuts = cut(slice(0, n), parts)
+    found = share([partial(denoising, model, Batch(*(column[part] for column in rows))) for part in cuts])
     loss, slope = 0.0, tuple(np.zeros_like(w) for w in model.weights)
-    for cut, (value, part) in zip(cuts, found, strict=True):
-        of = (cut.stop - cut.start) / n
+    for part, (value, its) in zip(cuts, found, strict=True):
+        of = (part.stop - part.start) / n
         loss += of * value
-        for whole, some in zip(slope, part, strict=True):
+        for whole, some in zip(slope, its, strict=True):
             whole += whole.dtype.type(of) * some
     return loss, slope
 

@@ -85,6 +85,18 @@ def test_a_number_that_a_browser_cannot_count_to_is_said_beside_its_control():
     assert any(str(2**60) in one.value for one in at.markdown)
 
 
+def test_a_long_list_of_values_fits_into_its_box_which_stays_the_same_while_it_is_edited():
+    """Streamlit makes a box anew, and takes the cursor from it, where the most that it holds is another."""
+    boxes = []
+    for many in (2, 400):
+        at = AppTest.from_function(script)
+        at.session_state["model"] = Everything
+        at.session_state["values"] = {"steps": tuple(range(1000, 1000 + many))}
+        boxes.append(at.run().text_input(key="x.train.steps").proto)
+    assert len(boxes[1].default) > 2000
+    assert boxes[0].max_chars == boxes[1].max_chars > len(boxes[1].default)
+
+
 def test_each_kind_has_its_widget_with_its_default_and_help(drawn):
     assert drawn.slider(key="x.train.whole").value == 5
     assert drawn.number_input(key="x.train.large").value == 5
