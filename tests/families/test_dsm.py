@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -367,3 +370,27 @@ def test_configs_at_their_bounds_run(eight):
     assert np.isfinite(sampled(tiny.value, 5, steps=1, step_size=1e-4)).all()
     deep = learned(eight, steps=2, batch=16, hidden=16, layers=6, levels=100, every=1)
     assert np.isfinite(sampled(deep.value, 5, steps=10)).all()
+
+
+THREADS = """
+import hashlib
+import numpy as np
+from ebm_plugins import registry
+from ebm_plugins.families import dsm
+data = registry.load(discover=False).datasets["two-moons"].load()
+config = dsm.TrainConfig(batch=dsm.ROWS, hidden=dsm.WIDE, steps=6, every=6)
+assert dsm._parts(config) == dsm.PARTS
+*_, last = dsm.train(data, config, np.random.default_rng(0))
+print(hashlib.sha256(b"".join(last.value[k].tobytes() for k in sorted(last.value))).hexdigest())
+"""
+
+
+def test_a_large_batch_is_learned_to_the_same_bits_by_one_thread_and_by_two():
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", THREADS], capture_output=True, text=True, check=True, env={**os.environ, "OPENBLAS_NUM_THREADS": n}
+        ).stdout
+        for n in ("1", "2")
+    ]  # fmt: skip
+    assert len(said[0]) == 65
+    assert said[0] == said[1]
